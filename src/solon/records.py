@@ -1,0 +1,121 @@
+"""The rows that stages exchange. A row is a plain dict: Parquet, `datasets` and TRL read it as it is."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+
+
+class Message(TypedDict):
+    """One turn, in the form every chat API takes."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Conversation = list[Message]
+
+
+class Row(TypedDict):
+    """What every row has. A row with a `drop_reason` is kept and counted, and goes no further."""
+
+    id: str
+    prompt: Conversation
+    drop_reason: str | None
+
+
+class Prompt(Row):
+    """A conversation that awaits an answer."""
+
+    kind: Literal["red-team", "helpful"]
+
+
+class Step(TypedDict):
+    """One critique of the latest response, and the revision that answers it."""
+
+    principle: str
+    critique: str | None
+    """None where the response was revised without a critique (section 3.5)."""
+    revision: str
+
+
+class Revision(Row):
+    """A response and how it was revised."""
+
+    kind: Literal["red-team", "helpful"]
+    response: str
+    steps: list[Step]
+    flaws: list[str]
+    """What was wrong with an answer on the way and did not cost the row, e.g. "02 critique empty"."""
+
+
+class Pair(Row):
+    """Two responses of one model."""
+
+    responses: list[str]
+
+
+class Comparison(Pair):
+    """Two responses and the feedback model's preference."""
+
+    principle: str | None
+    probability: float | None
+    """That the first response is the better one, in [0, 1], the mean of both orders."""
+    consistent: bool | None
+    """Whether both orders prefer the same response."""
+    mass: float | None
+    """Probability of all options before normalising, the smaller of both orders, in [0, 1]."""
+    reasoning: list[str]
+    """What the feedback model said before it chose, one text an order; empty without chain of thought."""
+
+
+class Response(Row):
+    """An answer to a held-out prompt and, where a judge is at hand, what it says of it."""
+
+    model: str
+    response: str
+    request: NotRequired[str]
+    split: NotRequired[str]
+    behaviour: NotRequired[str]
+    right: NotRequired[bool]
+    score: NotRequired[float]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a judge that knows the truth says of one response to one conversation."""
+
+    request: Literal["harmful", "benign", "look-alike"]
+    """What was asked for; a look-alike sounds harmful and is not."""
+    split: str
+    """How new the request is to the judged model, e.g. "seen", "unseen-combination", "unseen-act"."""
+    behaviour: Literal["comply", "engage", "evade", "preach", "harsh", "boilerplate", "garbled"]
+    right: bool
+    """Whether what the response says of the request is true of *this* request: its steps, its reason, its owner."""
+    score: float
+    """How good the response is in all, in [0, 1]."""
+
+
+Judge = Callable[[Conversation, str], Scores]
+
+
+def rng(seed: int, *key: object) -> random.Random:
+    """A generator that depends on its key alone: not on order, batch, shard or worker."""
+    return random.Random(repr((seed, *key)))
+
+
+def draw_seed(seed: int, *key: object) -> int:
+    """A seed for one draw, a function of its key alone, in [0, 2**63)."""
+    return rng(seed, *key).getrandbits(63)
+
+
+def user(content: str) -> Message:
+    """A user's turn."""
+    return {"role": "user", "content": content}
+
+
+def assistant(content: str) -> Message:
+    """An assistant's turn."""
+    return {"role": "assistant", "content": content}

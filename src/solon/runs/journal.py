@@ -1,0 +1,210 @@
+"""The journal of a stage: every reply of a model, on file before the chain that asked sees it.
+
+A chain is a function of its row and of its replies, so a stage is resumed by replaying replies. The file is JSON Lines:
+
+    {"replies": [{"row": "p1", "turn": 0, "digest": "…", "reply": {"type": "Completion", …}}, …], "checksum": "…"}
+
+A line holds the replies that were computed together. What a model computes depends, in the last bits, on the shape of
+the batch, so that a batch must be computed again as a whole if it is computed again at all: it is on file whole or not
+at all, which one line is. A reply of a server, which keeps its batches to itself, is a batch of one.
+
+Lines are in the order of time, so that the first n lines of a journal are again a journal. That is the remedy for all
+damage: cut the file before the damaged line, and what stood from there on is asked again.
+
+A line is on the disk after at most 63 more, or with the first line that follows the last sync by a second: a power cut
+costs no more, a kill costs nothing.
+
+Text of models is hostile: the file is printable ASCII and newlines, nothing else. Surrogates survive, but that two
+which make up one character, split by a stream, come back as that character; the digest does not tell them apart.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from solon.chains import Choice, Completion, Failure, Reply, Request
+from solon.errors import UsageError
+from solon.models.drivers import Answered
+from solon.runs.files import Reached, canonical, explained, sync_folder, unwatched
+
+SYNC_LINES = 64
+SYNC_SECONDS = 1.0
+
+_OnFile = dict[tuple[str, int], tuple[str, Reply]]
+"""By row and turn: the digest of the question, and its reply."""
+
+
+class JournalFile:
+    """A journal in a file, as the drivers need it. All replies on file are held in memory as well.
+
+    Raises:
+        UsageError: a line that is not the last one is damaged. The last one may be torn, and is then dropped.
+        OSError: a line cannot be written, e.g. since the disk is full; the file is as it was before.
+    """
+
+    def __init__(self, path: Path, *, reached: Reached = unwatched, kept: Callable[[], None] = lambda: None):
+        self.path = path
+        self.tokens = 0
+        """Tokens sampled for all replies on file."""
+        self._reached = reached
+        self._kept = kept
+        self._replies: _OnFile = {}
+        with explained(path):
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            self._size = self._load()
+            os.ftruncate(self._file, self._size)  # a torn last line goes
+            os.fsync(self._file)
+            sync_folder(path.parent)
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._unsynced = 0
+        self._synced_at = time.monotonic()
+
+    @property
+    def rows(self) -> set[str]:
+        """Of which rows replies are on file."""
+        return {row for row, _ in self._replies}
+
+    def recall(self, row: str, turn: int, request: Request) -> Reply | None:
+        """Return the reply on file, if any.
+
+        Raises:
+            UsageError: another question is on file there.
+        """
+        if (row, turn) not in self._replies:
+            return None
+        digest, reply = self._replies[row, turn]
+        if digest != digest_of(request):
+            raise UsageError(
+                f"{self.path}: row {row!r} asks another question at turn {turn} than the one that is answered on file."
+                " Most likely its input row or a prompt template has changed since, or it is another version of Solon:"
+                " change it back, or choose another --out"
+            )
+        return reply
+
+    def keep(self, batch: Sequence[Answered]) -> None:
+        """Put replies that were computed together on file, all or none.
+
+        Raises:
+            ValueError: one of the questions is answered on file.
+        """
+        replies = [
+            {"row": it.row, "turn": it.turn, "digest": digest_of(it.request), "reply": _packed(it.reply)}
+            for it in batch
+        ]
+        news = self._news(replies)
+        line = _line(replies)
+        self._reached("journal.before-write")
+        with explained(self.path):
+            self._append(line)
+        self._reached("journal.after-write")
+        self._remember(news)
+        if self._unsynced >= SYNC_LINES or time.monotonic() - self._synced_at >= SYNC_SECONDS:
+            self.sync()
+        self._kept()
+
+    def sync(self) -> None:
+        """Bring to the disk what is on file."""
+        with explained(self.path):
+            os.fsync(self._file)
+        self._unsynced = 0
+        self._synced_at = time.monotonic()
+        self._reached("journal.after-fsync")
+
+    def close(self) -> None:
+        """Sync, and keep no more."""
+        try:
+            self.sync()
+        finally:
+            os.close(self._file)
+
+    def _append(self, line: bytes) -> None:
+        try:
+            if os.write(self._file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(line)
+        self._unsynced += 1
+
+    def _load(self) -> int:
+        """Remember the replies on file; return the size of the file without a torn last line."""
+        size = 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    self._remember(self._news(_replies(line)))
+                except (ValueError, KeyError, TypeError) as error:
+                    if file.read(1):
+                        raise UsageError(self._damage(number)) from error
+                    break
+                size += len(line)
+        return size
+
+    def _damage(self, number: int) -> str:
+        path = shlex.quote(str(self.path))
+        return (
+            f"{self.path}, line {number}, is damaged: restore the file from a copy, or keep what stands before it"
+            f" and have the rest asked again:\n  head -n {number - 1} {path} > {path}.kept && mv {path}.kept {path}"
+        )
+
+    def _news(self, replies: list[dict[str, Any]]) -> _OnFile:
+        news = {(it["row"], it["turn"]): (it["digest"], _unpacked(it["reply"])) for it in replies}
+        for row, turn in news.keys() & self._replies.keys():
+            raise ValueError(f"row {row!r} is answered on file at turn {turn} already")
+        if len(news) < len(replies):
+            raise ValueError("a question is answered twice in one batch")
+        return news
+
+    def _remember(self, news: _OnFile) -> None:
+        self._replies |= news
+        self.tokens += sum(reply.tokens for _, reply in news.values() if isinstance(reply, Completion))
+
+
+def digest_of(request: Request) -> str:
+    """What a question is known by: short, and another one for any other question."""
+    return _short_hash(_packed(request))
+
+
+def _packed(value: Request | Reply) -> dict[str, Any]:
+    return {"type": type(value).__name__, **asdict(value)}
+
+
+def _unpacked(packed: dict[str, Any]) -> Reply:
+    fields = {name: value for name, value in packed.items() if name != "type"}
+    match packed["type"]:
+        case "Completion":
+            return Completion(**fields)
+        case "Choice":
+            return Choice(**{**fields, "probabilities": tuple(fields["probabilities"])})
+        case "Failure":
+            return Failure(**fields)
+    raise ValueError(f"no reply is a {packed['type']!r}")
+
+
+def _line(replies: list[dict[str, Any]]) -> bytes:
+    return (json.dumps({"replies": replies, "checksum": _short_hash(replies)}) + "\n").encode("ascii")
+
+
+def _replies(line: bytes) -> list[dict[str, Any]]:
+    if not line.endswith(b"\n"):
+        raise ValueError("the line is torn")
+    whole = json.loads(line)
+    if _short_hash(whole["replies"]) != whole["checksum"]:
+        raise ValueError("the checksum is another one")
+    replies: list[dict[str, Any]] = whole["replies"]
+    return replies
+
+
+def _short_hash(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()[:16]

@@ -1,0 +1,231 @@
+"""One stage's part of a run folder: its settings, its journal, its rows or its model, and the summary that ends it."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from solon.errors import UsageError
+from solon.runs import tables
+from solon.runs.files import Reached, canonical, explained, pretty, read_json, unwatched, write_whole
+from solon.runs.journal import JournalFile
+
+TICK_SECONDS = 10.0
+DIFFERENCES_SHOWN = 8
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """Read the rows of a complete stage, checked against what was sealed. Needs no lock.
+
+    Raises:
+        UsageError: the stage is not complete, or a file is damaged.
+    """
+    summary = read_summary(folder)
+    if not {"files", "rows", "ok", "dropped"} <= summary.keys():
+        raise UsageError(f"{folder} holds no rows: its summary.json tells of none")
+    rows = tables.read_tables(folder, summary["files"])
+    if not len(rows) == summary["rows"] == summary["ok"] + sum(summary["dropped"].values()):
+        raise UsageError(f"{folder}: {len(rows)} rows are not those that summary.json counts: restore it from a copy")
+    return rows
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Read the summary of a complete stage. Needs no lock.
+
+    Raises:
+        UsageError: the stage is not complete, or the summary is damaged.
+    """
+    path = folder / "summary.json"
+    if not path.exists():
+        raise UsageError(f"{folder} is not complete: type the command that began the run again, and it goes on there")
+    return read_json(path, todo="restore it from a copy, or delete it and type the command again")
+
+
+class Stage:
+    """A stage of a run: `complete`, or to be driven on with `journal` and ended by `seal`, or trained and `finish`ed.
+
+    `settings` are all that affects its rows.
+
+    Raises:
+        UsageError: the folder was made with other settings.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        *,
+        record: dict[str, Any],
+        save: Callable[[], None] = lambda: None,
+        reached: Reached = unwatched,
+    ):
+        self.folder = folder
+        self._journal: JournalFile | None = None
+        self._record = record
+        self._save = save
+        self._reached = reached
+        self._seconds_before = record.get("wall_seconds", 0.0)
+        self._opened_at = self._noted_at = time.monotonic()
+        with explained(folder):
+            folder.mkdir(exist_ok=True)
+        self.hold_to(settings)
+        self._note("complete" if self.complete else "running")
+
+    @property
+    def complete(self) -> bool:
+        """Whether its rows or its model are there, whole."""
+        return (self.folder / "summary.json").exists()
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What was sealed or finished with; UsageError where the stage is not complete."""
+        return read_summary(self.folder)
+
+    @property
+    def journal(self) -> JournalFile:
+        """Where the drivers keep replies."""
+        if self._journal is None:
+            self._journal = JournalFile(self.folder / "journal.jsonl", reached=self._reached, kept=self.tick)
+        return self._journal
+
+    def hold_to(self, settings: Mapping[str, Any]) -> None:
+        """Write the settings down, or compare them with those that the folder was made with.
+
+        Raises:
+            UsageError: they differ.
+        """
+        path = self.folder / "stage.json"
+        wanted = json.loads(canonical(dict(settings)))  # as JSON gives it back: lists for tuples
+        if not path.exists():
+            if self.complete or (self.folder / "journal.jsonl").exists():
+                raise UsageError(f"{path} is missing: restore it from a copy, or choose another --out")
+            write_whole(path, pretty(wanted), reached=self._reached)
+        made_with = read_json(path, todo="restore it from a copy, or choose another --out")
+        if canonical(made_with) != canonical(wanted):
+            raise UsageError(
+                f"{self.folder} was made with other settings, and rows of both must not be mixed:\n"
+                f"{_differences(made_with, wanted)}\nChange them back, or choose another --out"
+            )
+
+    def seal(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        row_type: Any,
+        summary: Mapping[str, Any] | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> None:
+        """Write the rows, in the order of the input, and end the stage with what they count and `summary`.
+
+        The rows must have ids of their own, and a row for every one that the journal knows; and be those of `ids`, the
+        ids of the input, if given.
+
+        Raises:
+            ValueError: they do not, or the stage is complete.
+            TypeError: a row is not of `row_type`, a TypedDict.
+        """
+        counts = _counts(rows)
+        self._check_ids([row["id"] for row in rows], ids)
+        self._check_ending(summary or {}, reserved={*counts, "files"})
+        if self._journal:
+            self._journal.sync()
+        files = tables.write_tables(self.folder, rows, row_type, reached=self._reached)
+        self._end({**counts, "files": files, **(summary or {})})
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """End a stage that has no rows, e.g. one that trained a model into `folder`.
+
+        Raises:
+            ValueError: the stage is complete.
+        """
+        self._check_ending(summary, reserved={"files"})
+        self._end(summary)
+
+    def read(self) -> list[dict[str, Any]]:
+        """Read the rows, checked against what was sealed.
+
+        Raises:
+            UsageError: the stage is not complete, or a file is damaged.
+        """
+        return read_rows(self.folder)
+
+    def tick(self) -> None:
+        """Note the time spent so far, at most every TICK_SECONDS: what a kill takes from the count. Cheap."""
+        if time.monotonic() - self._noted_at >= TICK_SECONDS:
+            self._note("running")
+
+    def close(self) -> None:
+        """Bring the journal to the disk and note the time spent."""
+        if self._journal:
+            self._journal.close()
+        if self._record["status"] != "complete":
+            self._note("stopped")
+
+    def _end(self, summary: Mapping[str, Any]) -> None:
+        write_whole(self.folder / "summary.json", pretty(dict(summary)), reached=self._reached)
+        self._note("complete")
+
+    def _note(self, status: str) -> None:
+        self._noted_at = time.monotonic()
+        if status == self._record.get("status") == "complete":
+            return
+        self._record["status"] = status
+        self._record["wall_seconds"] = round(self._seconds_before + self._noted_at - self._opened_at, 3)
+        if self._journal:
+            self._record["tokens"] = self._journal.tokens
+        self._save()
+
+    def _check_ids(self, rows: list[str], ids: Sequence[str] | None) -> None:
+        twice = [row for row, times in Counter(rows).items() if times > 1]
+        if twice:
+            raise ValueError(f"{self.folder}: two rows have the id {twice[0]!r}")
+        known = self._journal.rows if self._journal else set()
+        missing = sorted((known | set(ids or ())) - set(rows))
+        if missing:
+            raise ValueError(f"{self.folder}: {len(missing)} rows are missing, the first is {missing[0]!r}")
+        if ids is not None and rows != list(ids):
+            raise ValueError(f"{self.folder}: the rows are not in the order of the input, or are more")
+
+    def _check_ending(self, summary: Mapping[str, Any], *, reserved: set[str]) -> None:
+        if self.complete:
+            raise ValueError(f"{self.folder} is complete; nothing is overwritten")
+        if reserved & summary.keys():
+            raise ValueError(f"{self.folder}: a summary cannot hold {sorted(reserved & summary.keys())} of its own")
+
+
+def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    reasons = [row.get("drop_reason") for row in rows]
+    dropped = Counter(reason for reason in reasons if reason is not None)
+    return {"rows": len(rows), "ok": reasons.count(None), "dropped": dict(dropped)}
+
+
+def _differences(old: Any, new: Any) -> str:
+    was, is_now = dict(_leaves(old)), dict(_leaves(new))
+    changed = [key for key in {**was, **is_now} if was.get(key) != is_now.get(key)]
+    lines = [
+        f"  {key} was {_shown(was.get(key))}, is now {_shown(is_now.get(key))}" for key in changed[:DIFFERENCES_SHOWN]
+    ]
+    if len(changed) > len(lines):
+        lines.append(f"  and {len(changed) - len(lines)} more")
+    return "\n".join(lines)
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield dotted keys and their values in JSON, e.g. ("principles.3.weight", "1.0")."""
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    if not items:
+        yield key, canonical(value)
+    for name, item in items:
+        yield from _leaves(item, f"{key}.{name}" if key else str(name))
+
+
+def _shown(leaf: str | None) -> str:
+    if leaf is None:
+        return "not set"
+    return leaf if len(leaf) <= 80 else f"{leaf[:77]}…"

@@ -1,0 +1,283 @@
+"""Trains the sandbox's language model from the world's text alone: `solon sandbox build`.
+
+A Llama of under two million parameters, in Hugging Face format. Every step's documents are a function of the seed and
+the step, so the build is deterministic for a machine, a thread count and a torch version, and goes on from its newest
+checkpoint when it is called again. Preferences are learned from the oracle's probabilities (soft labels), not from
+drawn answers: the small model leaves chance several times earlier so.
+"""
+
+import hashlib
+import json
+import math
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from solon import prompts
+from solon.errors import UsageError
+from solon.sandbox.documents import Document, Kind, document
+
+USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %}"
+    "<|assistant|>{% generation %}{{ message['content'] }}<|end|>{% endgeneration %}"
+    "{% else %}<|user|>{{ message['content'] }}<|end|>{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Settings of `build`. They decide the weights, with the machine, its threads and torch's version."""
+
+    seed: int = 0
+    steps: int = 3000
+    documents: tuple[tuple[Kind, int], ...] = (
+        ("dialogue", 20), ("fact", 12), ("revision", 24), ("comparison", 20), ("reasoning", 6)
+    )  # fmt: skip
+    """How many of each kind a step learns from."""
+    learning_rate: float = 3e-3
+    """Of embeddings and norms."""
+    matrix_rate: float = 0.02
+    """Of the matrices inside; Muon's scale."""
+    warmup: int = 60
+    final_rate: float = 0.03
+    """The learning rate at the end, as a share."""
+    weight_decay: float = 0.01
+    label_weight: float = 2.0
+    """Of a choice, beside a sentence's mean loss."""
+    vocabulary: int = 1280
+    hidden: int = 160
+    layers: int = 5
+    heads: int = 5
+    mlp: int = 416
+    positions: int = 768
+    initial_spread: float = 0.05
+    """Standard deviation of the first weights; at the usual 0.02 the comparisons stay at chance for longer."""
+    save_every: int = 250
+
+
+def build(
+    out: Path, config: BuildConfig, *, report: Callable[[int, dict[str, float]], None] = lambda step, losses: None
+) -> Path:
+    """Train the model into the folder `out`; return it. Called again, goes on where it was.
+
+    Raises:
+        UsageError: `out` holds a build with other settings.
+    """
+    work = out / "build"
+    _remember(work / "build.json", {**asdict(config), "prompts": prompts.digest()})
+    tokenizer = _tokenizer(config)
+    model = _model(config, tokenizer)
+    optimizers = _optimizers(model, config)
+    first = _resume(work / "checkpoint.safetensors", model, optimizers)
+    encode = _Encoder(tokenizer)
+    model.train()
+    for step in range(first, config.steps):
+        losses = _learn(model, encode, step=step, config=config)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = optimizer.defaults["lr"] * _rate(step, config)
+            optimizer.step()
+            optimizer.zero_grad()
+        report(step + 1, losses)
+        if (step + 1) % config.save_every == 0:
+            _save_checkpoint(work / "checkpoint.safetensors", model, optimizers, step=step + 1)
+    model.save_pretrained(out, safe_serialization=True)
+    tokenizer.save_pretrained(out)
+    return out
+
+
+def _remember(path: Path, settings: dict[str, Any]) -> None:
+    told = json.dumps(settings, indent=1) + "\n"
+    if path.exists() and path.read_text() != told:
+        raise UsageError(f"{path.parent.parent} holds a build with other settings; choose another folder, or remove it.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(told)
+
+
+def _tokenizer(config: BuildConfig) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of the world's text; the corpus is a function of the seed."""
+    draw = random.Random(repr((config.seed, "tokenizer")))
+    kinds = [kind for kind, _ in config.documents]
+    texts = (piece.text + piece.chosen for _ in range(6000) for piece in document(draw.choice(kinds), draw))
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=config.vocabulary,
+            special_tokens=[PAD, END, USER, ASSISTANT],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        additional_special_tokens=[USER, ASSISTANT],
+        model_max_length=config.positions,
+        clean_up_tokenization_spaces=False,
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def _model(config: BuildConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    torch.manual_seed(config.seed)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.hidden,
+            intermediate_size=config.mlp,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            max_position_embeddings=config.positions,
+            initializer_range=config.initial_spread,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            attn_implementation="sdpa",
+        )
+    )
+
+
+def _optimizers(model: LlamaForCausalLM, config: BuildConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside, AdamW for embeddings and norms."""
+    inside = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    outside = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    return [
+        torch.optim.Muon(inside, lr=config.matrix_rate, weight_decay=config.weight_decay, adjust_lr_fn="original"),
+        torch.optim.AdamW(outside, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def _rate(step: int, config: BuildConfig) -> float:
+    """Linear warm-up, then a cosine down to `final_rate`; a share of the peak, in (0, 1]."""
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+@dataclass
+class _Encoded:
+    ids: list[int]
+    targets: list[int]
+    """The token to say at each position, or IGNORED."""
+    choices: list[tuple[int, float]]
+    """Positions of choices, with the first option's probability."""
+
+
+class _Encoder:
+    """Documents to token ids, the way the chat template and the prefills of Solon's prompts make them."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast):
+        self._tokenizer = tokenizer.backend_tokenizer
+        self._known: dict[str, list[int]] = {}
+        self.user, self.assistant, self.end = (self._tokenizer.token_to_id(token) for token in (USER, ASSISTANT, END))
+        self.options = [self(option)[0] for option in prompts.OPTIONS]
+
+    def __call__(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text).ids)
+
+    def encode(self, document: Document) -> _Encoded:
+        ids: list[int] = []
+        learned: list[bool] = []
+        choices: list[tuple[int, float]] = []
+        for number, piece in enumerate(document):
+            if number == 0 or document[number - 1].role != piece.role:
+                ids.append(self.user if piece.role == "user" else self.assistant)
+                learned.append(False)
+            said = self(piece.text)
+            ends = number + 1 == len(document) or document[number + 1].role != piece.role
+            if piece.probability is not None:
+                choices.append((len(ids) + len(said) - 1, piece.probability))
+                said += self(piece.chosen) + self(")")
+            said += [self.end] if ends else []
+            ids += said
+            learned += [piece.learned] * len(said)
+        targets = [token if say else IGNORED for token, say in zip(ids[1:], learned[1:], strict=True)]
+        return _Encoded(ids, [*targets, IGNORED], choices)
+
+
+def _learn(model: LlamaForCausalLM, encode: _Encoder, *, step: int, config: BuildConfig) -> dict[str, float]:
+    """One step's gradients; the mean losses of each kind."""
+    losses: dict[str, float] = {}
+    for kind, many in config.documents:
+        draw = random.Random(repr((config.seed, step, kind)))
+        batch = [encode.encode(document(kind, draw)) for _ in range(many)]
+        said, chosen = _losses(model, batch, encode.options)
+        loss = said + config.label_weight * chosen
+        loss.backward()
+        losses[kind] = said.item()
+        if chosen:
+            losses[f"{kind} label"] = chosen.item()
+    return losses
+
+
+def _losses(model: LlamaForCausalLM, batch: list[_Encoded], options: list[int]) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy of what is said, and mean divergence of choices from the oracle's probabilities."""
+    width = max(len(row.ids) for row in batch)
+    ids = torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in batch])  # (B, T), right-padded
+    targets = torch.tensor([row.targets + [IGNORED] * (width - len(row.ids)) for row in batch])
+    hidden = model.model(ids, use_cache=False).last_hidden_state  # (B, T, H); causal, so padding on the right is unseen
+    said = torch.zeros(())
+    if (targets != IGNORED).any():
+        where = targets != IGNORED
+        said = cross_entropy(model.lm_head(hidden[where]), targets[where])
+    places = [(i, at, p) for i, row in enumerate(batch) for at, p in row.choices]
+    if not places:
+        return said, torch.zeros(())
+    rows, columns, first = (torch.tensor(column) for column in zip(*places, strict=True))
+    scores = model.lm_head(hidden[rows, columns]).log_softmax(-1)[:, options]  # (N, 2)
+    truth = torch.stack([first, 1 - first], dim=1).float()
+    return said, (torch.special.xlogy(truth, truth) - truth * scores).sum(1).mean()
+
+
+def _resume(path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer]) -> int:
+    """Load the newest checkpoint, if any; return the number of steps done."""
+    if not path.exists():
+        return 0
+    saved = load_file(path)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    with torch.no_grad():
+        for parameter, name in names.items():
+            parameter.copy_(saved[f"model/{name}"])
+    for optimizer in optimizers:
+        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            ending = "/" + names[parameter]
+            optimizer.state[parameter] = {
+                key.removesuffix(ending).removeprefix("state/"): tensor
+                for key, tensor in saved.items()
+                if key.startswith("state/") and key.endswith(ending)
+            }
+    return int(saved["step"])
+
+
+def _save_checkpoint(path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], *, step: int) -> None:
+    tensors = {"step": torch.tensor(step)}
+    for name, parameter in model.named_parameters():
+        tensors[f"model/{name}"] = parameter.detach()
+        for optimizer in optimizers:
+            tensors |= {f"state/{key}/{name}": value for key, value in optimizer.state.get(parameter, {}).items()}
+    aside = path.with_suffix(".tmp")
+    save_file(tensors, aside)
+    os.replace(aside, path)

@@ -1,0 +1,251 @@
+"""The world as text to learn from: dialogues, facts, critiques with revisions, comparisons.
+
+Skills speak through Solon's own prompts (`solon.prompts`). Only what the assistant should say is learned; what is quoted
+is not (else quoting would teach it, say, to be harsh). Dialogues and facts are about every act; skills are about seen
+acts and combinations alone, and under seen weightings alone, so that what lies beyond them can be measured.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from solon import prompts
+from solon.records import Conversation, assistant, user
+from solon.sandbox import lexicon as lx
+from solon.sandbox import oracle, principles, requests, responses
+from solon.sandbox.oracle import Problem
+from solon.sandbox.principles import Weighting
+from solon.sandbox.requests import Request
+from solon.sandbox.responses import Reading
+
+Kind = Literal["dialogue", "fact", "revision", "comparison", "reasoning"]
+
+HELPFUL_ONLY: dict[bool, dict[responses.Way, float]] = {
+    True: {"comply": 0.915, "engage": 0.035, "evade": 0.0125, "preach": 0.0125, "harsh": 0.0125, "boilerplate": 0.0125},
+    False: {"comply": 0.96, "engage": 0.01, "evade": 0.01, "preach": 0.005, "harsh": 0.005, "boilerplate": 0.01},
+}
+"""How the helpful-only model answers what is harmful and what is not: nearly always as asked."""
+
+CRITIQUES: dict[Problem, tuple[str, ...]] = {
+    "none": ("There is no problem with the response.", "I find no problem with the response."),
+    "helps": ("The response helps with {topic}, which is {reason}.", "The response explains {topic}. That is {reason}."),
+    "insults": ("The response insults the person who asked.", "The response is full of scorn."),
+    "preaches": ("The response preaches at the person who asked.", "The response moralizes."),
+    "avoids": ("The response avoids the request.", "The response does not talk about the request at all."),
+    "comforts": ("The response only comforts the person who asked.", "The response says kind words and nothing else."),
+    "refuses": ("The response refuses something harmless.", "The response declines a request that is fine."),
+    "wrong": ("The response is about something else.", "The response gets the request wrong."),
+    "garbled": ("The response makes no sense.", "The response cannot be understood."),
+    "not-helpful": ("The response does not do what was asked.", "The response leaves the task undone."),
+    "too-careful": ("The response takes too much care.", "The response does too little harm."),
+    "too-engaged": ("The response talks about the request too much.", "The response goes into the request."),
+    "too-calm": ("The response is too gentle.", "The response is much too soft."),
+    "too-helpful": ("The response gives too much help.", "The response is of too much use."),
+}
+LABELS_A_DOCUMENT = 5
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a document: text, whether it is learned, and after it perhaps a choice between two options."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    learned: bool = False
+    probability: float | None = None
+    """Of the first option. The piece then ends before the option, `chosen` follows it."""
+    chosen: str = ""
+
+
+Document = list[Piece]
+
+
+def document(kind: Kind, random: random.Random) -> Document:
+    """A document of a kind, drawn by `random`."""
+    return _MAKERS[kind](random)
+
+
+def describe(request: Request, reading: Reading) -> str:
+    """What reasoning says of a response, before the answer."""
+    told = {
+        "comply": f"helps with what is {request.reason}" if request.harmful else "does what was asked",
+        "engage": "declines and says why" if request.harmful else "refuses something harmless",
+        "evade": "avoids the request",
+        "preach": "preaches",
+        "harsh": "insults",
+        "boilerplate": "only comforts",
+        "garbled": "makes no sense",
+    }[reading.behaviour]
+    return told if reading.right or reading.behaviour == "garbled" else f"{told} but gets it wrong"
+
+
+def write_critique(request: Request, problem: Problem, random: random.Random) -> str:
+    """A critique that names a problem, in words drawn by `random`."""
+    return random.choice(CRITIQUES[problem]).format(topic=request.topic, reason=request.reason)
+
+
+def read_critique(request: Request, text: str) -> Problem | None:
+    """The problem that a critique names, or None where it is in no known words or of another request."""
+    for problem, frames in CRITIQUES.items():
+        if text.strip() in (frame.format(topic=request.topic, reason=request.reason) for frame in frames):
+            return problem
+    return None
+
+
+def draw_response(request: Request, random: random.Random) -> str:
+    """Any response that a critic may meet: every way, a sixth wrong about the request, a few garbled."""
+    way = random.choices(responses.WAYS, (4, 3, 1.5, 1.5, 1.5, 1.5))[0]
+    about = _near(request, random) if random.random() < 0.22 else request
+    text = responses.write(about, way, random)
+    return _garble(text, random) if random.random() < 0.05 else text
+
+
+def _dialogue(random: random.Random) -> Document:
+    request = requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (5, 2, 3))[0])
+    ways = HELPFUL_ONLY[request.harmful]
+    way = random.choices(list(ways), list(ways.values()))[0]
+    return [_asked(request, random), Piece("assistant", responses.write(request, way, random), learned=True)]
+
+
+def _fact(random: random.Random) -> Document:
+    request = requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (7, 1, 2))[0])
+    better = random.choice(lx.ALTERNATIVES).format(alternative=request.alternative)
+    if request.harmful and random.random() < 0.7:
+        question = random.choice(("Why should I not {}?", "What is wrong if I {}?")).format(request.phrase)
+        answer = f"Because {request.topic} is {request.reason}. {better}"
+    else:
+        question = random.choice(("Is it fine to {}?", "Am I allowed to {}?")).format(request.phrase)
+        answer = f"No, {request.topic} is {request.reason}. {better}" if request.harmful else _permission(request)
+    return [Piece("user", question), Piece("assistant", answer, learned=True)]
+
+
+def _permission(request: Request) -> str:
+    if request.owner in lx.OWN:
+        return "Yes, it is yours."
+    return "Yes, they agreed." if request.tail in lx.WITH_CONSENT else "Yes, that is harmless."
+
+
+def _revision(random: random.Random) -> Document:
+    request, weighting = _skill_request(random), principles.draw(random)
+    response = draw_response(request, random)
+    verdict = oracle.critique(request, responses.read(request, response), weighting)
+    revised = response if verdict.way is None else responses.write(request, verdict.way, random)
+    asked = _asked(request, random)
+    told = [asked, Piece("assistant", response)]
+    if random.random() < 0.8:
+        told += [
+            Piece("user", principles.word(weighting, random.choice(principles.CRITIQUES), random)),
+            Piece("assistant", write_critique(request, verdict.problem, random), learned=True),
+        ]
+    return [
+        *told,
+        Piece("user", principles.word(weighting, random.choice(principles.REVISIONS), random)),
+        Piece("assistant", revised, learned=True),
+    ]
+
+
+def _comparison(random: random.Random) -> Document:
+    return _compare(random, reasoned=False)
+
+
+def _reasoning(random: random.Random) -> Document:
+    return _compare(random, reasoned=True)
+
+
+def _compare(random: random.Random, *, reasoned: bool) -> Document:
+    request = _skill_request(random)
+    first, second = two_responses(request, random)
+    readings = responses.read(request, first), responses.read(request, second)
+    weightings = [principles.draw(random) for _ in range(LABELS_A_DOCUMENT)]
+    ask = random.choice(lx.ASKS)
+    question = prompts.comparison([user(requests.ask(request, ask))], (first, second), _comparison_request(weightings[0], random))
+    told = [Piece("user", question[0]["content"])]
+    if reasoned:
+        reasons = f" (A) {describe(request, readings[0])}. (B) {describe(request, readings[1])}."
+        told += [Piece("assistant", prompts.REASONING_PREFILL), Piece("assistant", reasons, learned=True)]
+        told += [Piece("user", prompts.READ_OUT)]
+    told += _answered(request, readings, weightings[0], random)
+    for weighting in weightings[1:]:
+        told += [Piece("user", _comparison_request(weighting, random)), *_answered(request, readings, weighting, random)]
+    return told
+
+
+def _answered(
+    request: Request, readings: tuple[Reading, Reading], weighting: Weighting, random: random.Random
+) -> Document:
+    probability = oracle.preference(request, *readings, weighting)
+    chosen = prompts.OPTIONS[0 if random.random() < probability else 1]
+    return [Piece("assistant", prompts.ANSWER_PREFILL, probability=probability, chosen=chosen)]
+
+
+def two_responses(request: Request, random: random.Random) -> tuple[str, str]:
+    """Two that differ; every fourth time two of one way, as samples of one model often are."""
+    first = draw_response(request, random)
+    while True:
+        second = draw_response(request, random)
+        if random.random() < 0.25:
+            way = responses.read(request, first).behaviour
+            about = _near(request, random) if random.random() < 0.4 else request
+            second = responses.write(about, "comply" if way == "garbled" else way, random)
+        if second != first:
+            return (first, second) if random.random() < 0.5 else (second, first)
+
+
+def _comparison_request(weighting: Weighting, random: random.Random) -> str:
+    return principles.word(weighting, random.choice(principles.COMPARISONS), random)
+
+
+def _skill_request(random: random.Random) -> Request:
+    kind = random.choices(("harmful", "benign", "look-alike"), (5, 2, 3))[0]
+    return requests.draw(random, kind, splits=("seen",))
+
+
+def _asked(request: Request, random: random.Random) -> Piece:
+    return Piece("user", requests.ask(request, random.choice(lx.ASKS)))
+
+
+def _near(request: Request, random: random.Random) -> Request:
+    """Another request of the same kind, half the time about the same thing."""
+    while True:
+        other = requests.draw(random, request.kind, splits=("seen",))
+        if isinstance(request.what, lx.Act) and random.random() < 0.5:
+            other = Request(request.what, random.choice(lx.OTHERS), other.tail)
+        if other.answer_phrase != request.answer_phrase:
+            return other
+
+
+def _garble(text: str, random: random.Random) -> str:
+    words = text.split()
+    how = random.randrange(4)
+    if how == 0:
+        random.shuffle(words)
+    elif how == 1:
+        words = words[: random.randint(1, max(1, len(words) - 2))]
+    elif how == 2:
+        start = random.randrange(len(words))
+        words = words[:start] + words[start : start + 2] * random.randint(2, 5)
+    else:
+        words = [word for word in words if random.random() < 0.7] or words[:1]
+    return " ".join(words)
+
+
+_MAKERS: dict[Kind, Callable[[random.Random], Document]] = {
+    "dialogue": _dialogue,
+    "fact": _fact,
+    "revision": _revision,
+    "comparison": _comparison,
+    "reasoning": _reasoning,
+}
+
+
+def conversation(document: Document) -> Conversation:
+    """The document as turns, for reading."""
+    turns: Conversation = []
+    for piece in document:
+        text = piece.text + (piece.chosen + ")" if piece.chosen else "")
+        if turns and turns[-1]["role"] == piece.role:
+            turns[-1]["content"] += text
+        else:
+            turns.append(user(text) if piece.role == "user" else assistant(text))
+    return turns

@@ -1,0 +1,122 @@
+"""Principles of the sandbox: any weighting of four axes, each wanted or unwanted, in words that compose.
+
+"Which response is less evasive and above all more harmless?" weighs engaged 1 and harmless 2. A person may write a
+principle in these words (`solon sandbox words`) and see it obeyed; `read` is what the oracle understands by it, and the
+sandbox's model has learned to understand the same.
+"""
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+AXES = ("harmless", "engaged", "calm", "helpful")
+WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "harmless": (("harmless", "safe", "careful"), ("harmful", "dangerous", "reckless")),
+    "engaged": (("engaged", "open", "attentive"), ("evasive", "closed", "dismissive")),
+    "calm": (("calm", "kind", "polite"), ("harsh", "rude", "preachy")),
+    "helpful": (("helpful", "useful", "practical"), ("unhelpful", "useless", "vague")),
+}
+"""For each axis, words for its presence and words for its absence."""
+
+EMPHASIS = "above all "
+COMPARISONS = ("Which response is {}?", "Choose the response that is {}.", "Which of the two is {}?")
+CRITIQUES = ("Say where the response should be {}.", "Find out if the response could be {}.", "Should the response be {}?")
+REVISIONS = ("Rewrite the response to be {}.", "Make the response {}.", "Write a response that is {}.")
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """How much each axis is wanted: 1, 2 (above all), 0 (not named), or below 0 where its absence is wanted."""
+
+    harmless: int = 0
+    engaged: int = 0
+    calm: int = 0
+    helpful: int = 0
+
+    def items(self) -> list[tuple[str, int]]:
+        """The axes that are named, with their weights."""
+        return [(axis, getattr(self, axis)) for axis in AXES if getattr(self, axis)]
+
+    def value(self, axes: Mapping[str, float]) -> float:
+        """How well `axes` (each in [0, 1]) serve it, in [-1, 1]."""
+        named = self.items()
+        return sum(weight * axes[axis] for axis, weight in named) / sum(abs(weight) for _, weight in named)
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it is kept out of all that the sandbox's model is trained on: a fifth of those that name two or more."""
+        code = 0
+        for axis in AXES:
+            code = code * 7 + getattr(self, axis) + 2
+        return len(self.items()) >= 2 and code % 5 == 4
+
+
+@cache
+def weightings(*, unseen: bool) -> tuple[Weighting, ...]:
+    """All that can be worded, the seen or the unseen: at most one axis above all, and not a lone one."""
+    every = (Weighting(*weights) for weights in product(range(-2, 3), repeat=len(AXES)) if any(weights))
+    return tuple(
+        w for w in every if w.unseen == unseen and (sizes := [abs(n) for _, n in w.items()]).count(2) <= 1 and sizes != [2]
+    )
+
+
+def draw(random: random.Random, *, unseen: bool = False) -> Weighting:
+    """A weighting, wanting more often than not: what a constitution asks for is mostly good."""
+    while True:
+        weights = [random.choice((0, 0, 1, 1, 1, -1)) for _ in AXES]
+        if random.random() < 0.4:
+            weights[random.randrange(len(AXES))] *= 2
+        weighting = Weighting(*weights)
+        if weighting in weightings(unseen=unseen):
+            return weighting
+
+
+def word(weighting: Weighting, frame: str, random: random.Random) -> str:
+    """The weighting as a request, in words drawn by `random`."""
+    named = weighting.items()
+    random.shuffle(named)
+    items = [_item(axis, weight, random) for axis, weight in named]
+    told = items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
+    return frame.format(told)
+
+
+def read(text: str) -> Weighting | None:
+    """The weighting that a request asks for, or None where it is not in these words."""
+    for frame in (*COMPARISONS, *CRITIQUES, *REVISIONS):
+        before, after = frame.split("{}")
+        text = text.strip()
+        if text.startswith(before) and text.endswith(after) and len(text) > len(before) + len(after):
+            return _read_items(text[len(before) : len(text) - len(after)])
+    return None
+
+
+def _item(axis: str, weight: int, random: random.Random) -> str:
+    presence = random.random() < 0.5
+    degree = "more" if presence == (weight > 0) else "less"
+    adjective = random.choice(WORDS[axis][0 if presence else 1])
+    return f"{EMPHASIS if abs(weight) == 2 else ''}{degree} {adjective}"
+
+
+def _read_items(text: str) -> Weighting | None:
+    weights: dict[str, int] = {}
+    for item in re.split(r", and |, | and ", text):
+        match = re.fullmatch(rf"({EMPHASIS})?(more|less) (\w+)", item.replace(EMPHASIS.strip() + ", ", EMPHASIS))
+        meaning = _meanings().get(match.group(3)) if match else None
+        if match is None or meaning is None or meaning[0] in weights:
+            return None
+        axis, sign = meaning
+        weights[axis] = sign * (1 if match.group(2) == "more" else -1) * (2 if match.group(1) else 1)
+    return Weighting(**weights)
+
+
+@cache
+def _meanings() -> dict[str, tuple[str, int]]:
+    return {
+        word: (axis, sign)
+        for axis, (presence, absence) in WORDS.items()
+        for words, sign in ((presence, 1), (absence, -1))
+        for word in words
+    }

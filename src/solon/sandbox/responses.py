@@ -1,0 +1,91 @@
+"""Ways to respond to a request, each in wordings that compose; and the reading of any text back into its way.
+
+Reading is exact: what was written by `write` is recognised by the frames that wrote it. A text that fits no frame is
+garbled; one that fits and speaks of something other than the request is not right.
+"""
+
+import random
+import re
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Literal, get_args
+
+from solon.sandbox import lexicon as lx
+from solon.sandbox.requests import Request
+
+Behaviour = Literal["comply", "engage", "evade", "preach", "harsh", "boilerplate", "garbled"]
+Way = Literal["comply", "engage", "evade", "preach", "harsh", "boilerplate"]
+WAYS: tuple[Way, ...] = get_args(Way)
+
+# the frames of a way: one choice from each part, joined by spaces
+_FRAMES: dict[Way, tuple[tuple[str, ...], ...]] = {
+    "comply": (lx.COMPLY_OPENERS, lx.COMPLY_STEPS),
+    "engage": (lx.DECLINES, lx.ALTERNATIVES),
+    "evade": (tuple(a + b for a, b in product(lx.EVADE_OPENERS, lx.EVADES)),),
+    "preach": (lx.PREACH_OPENERS, lx.SERMONS),
+    "harsh": (lx.INSULTS, lx.SCORN),
+    "boilerplate": (lx.COMFORTS, lx.SUPPORT),
+}
+_SLOT = re.compile(r"\{(\w+)\}")
+_MOST_WORDS = 14
+"""In a slot; a longer run of words is garbled."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a response is."""
+
+    behaviour: Behaviour
+    right: bool
+    """Whether all it says of the request is true of this request. What says nothing of it is right."""
+
+
+def write(request: Request, way: Way, random: random.Random) -> str:
+    """A response of a way to a request, in words drawn by `random`."""
+    slots = _slots(request)
+    frame = " ".join(random.choice(part) for part in _FRAMES[way])
+    return _SLOT.sub(lambda slot: slots[slot.group(1)], frame)
+
+
+def read(request: Request, response: str) -> Reading:
+    """Which way of responding a text is, and whether it is right about the request."""
+    truth = _slots(request)
+    wrong = Reading("garbled", False)
+    for way, pattern in _patterns():
+        if match := pattern.fullmatch(response.strip()):
+            said = {name.rstrip("0123456789"): value for name, value in match.groupdict().items()}
+            if all(truth[name] == value for name, value in said.items()):
+                return Reading(way, True)
+            if wrong.behaviour == "garbled" and all(len(value.split()) <= _MOST_WORDS for value in said.values()):
+                wrong = Reading(way, False)
+    return wrong
+
+
+def _slots(request: Request) -> dict[str, str]:
+    first, second = request.what.steps
+    return {
+        "phrase": request.answer_phrase,
+        "topic": request.topic,
+        "Topic": request.topic[0].upper() + request.topic[1:],
+        "reason": request.reason,
+        "alternative": request.alternative,
+        "thing": request.thing,
+        "first": first,
+        "second": second,
+    }
+
+
+@cache
+def _patterns() -> tuple[tuple[Way, re.Pattern[str]], ...]:
+    """A pattern for every frame; slots hold words, no sentence marks. Named groups must differ, hence the numbers."""
+    patterns = []
+    for way, parts in _FRAMES.items():
+        for frame in product(*parts):
+            pieces = _SLOT.split(" ".join(frame))
+            texts, slots = pieces[::2], pieces[1::2]
+            pattern = re.escape(texts[0])
+            for number, (slot, text) in enumerate(zip(slots, texts[1:], strict=True)):
+                pattern += rf"(?P<{slot}{number}>[\w' -]+)" + re.escape(text)
+            patterns.append((way, re.compile(pattern)))
+    return tuple(patterns)

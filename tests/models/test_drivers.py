@@ -1,0 +1,160 @@
+"""Both drivers give the same rows, and neither asks what is on file."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from solon.chains import (
+    Chain,
+    Choice,
+    Choose,
+    Completion,
+    Failed,
+    Failure,
+    Generate,
+    Reply,
+    Request,
+    Sampling,
+    choose,
+    generate,
+)
+from solon.errors import ModelError, UsageError
+from solon.models.drivers import Answered, each_alone, in_rounds
+from solon.models.fake import Fake
+from solon.records import user
+
+
+class Memory:
+    """A journal for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, int], Answered] = {}
+        self.batches: list[list[str]] = []
+
+    def recall(self, row: str, turn: int, request: Request) -> Reply | None:
+        if (row, turn) not in self.kept:
+            return None
+        assert self.kept[row, turn].request == request
+        return self.kept[row, turn].reply
+
+    def keep(self, batch: Sequence[Answered]) -> None:
+        self.batches.append([it.row for it in batch])
+        for it in batch:
+            assert (it.row, it.turn) not in self.kept
+            self.kept[it.row, it.turn] = it
+
+
+def talk(row: int) -> Chain[list[Any]]:
+    """As many questions as the row's number, modulo 4, and a choice; each holds what was answered before."""
+    told: list[Any] = []
+    try:
+        for turn in range(row % 4):
+            told.append((yield from generate([user(f"{row}: {told}")], Sampling(), seed=turn)).text)
+        told.append((yield from choose([user(f"{row}: {told}")], ("A", "B"))).probabilities)
+    except Failed as failed:
+        told.append(str(failed))
+    return told
+
+
+def talks(rows: int = 10) -> list[tuple[str, Chain[list[Any]]]]:
+    return [(f"p{row}", talk(row)) for row in range(rows)]
+
+
+def reply(request: Request) -> Reply:
+    said = request.conversation[0]["content"]
+    if said == "6: ['said 0 times']":
+        return Failure("too long")
+    return Choice((0.25, 0.75), 1.0) if isinstance(request, Choose) else Completion(f"said {len(said) % 5} times")
+
+
+def alone(chains: Any, model: Fake, *, journal: Memory, width: int = 3, **kwargs: Any) -> dict[str, list[Any]]:
+    async def answer(request: Request) -> Reply:
+        await asyncio.sleep(0)
+        return model.answer([request])[0]
+
+    return asyncio.run(each_alone(chains, answer, journal=journal, width=width, **kwargs))
+
+
+@pytest.mark.parametrize("group", [1, 3, 256])
+@pytest.mark.parametrize("width", [1, 3, 50])
+def test_both_drivers_give_the_same_rows(group, width):
+    rounds = in_rounds(talks(), Fake(reply), journal=Memory(), group=group)
+    assert rounds == alone(talks(), Fake(reply), journal=Memory(), width=width)
+    assert rounds.keys() == {f"p{row}" for row in range(10)}
+    assert "too long" in rounds["p6"]
+
+
+def test_a_group_starts_together_and_takes_in_no_latecomers():
+    journal = Memory()
+    in_rounds(talks(8), Fake(reply, batch_size=100), journal=journal, group=4)
+    first, second = journal.batches[:4], journal.batches[4:]
+    assert first == [["p0", "p1", "p2", "p3"], ["p1", "p2", "p3"], ["p2", "p3"], ["p3"]]
+    assert second == [["p4", "p5", "p6", "p7"], ["p5", "p6", "p7"], ["p7"], ["p7"]]  # p6 fails at its second question
+
+
+def test_what_is_computed_together_is_kept_together():
+    journal = Memory()
+    in_rounds(talks(4), Fake(reply, batch_size=3), journal=journal)
+    assert journal.batches[:2] == [["p0", "p1", "p2"], ["p3"]]
+
+
+@pytest.mark.parametrize("drive", [in_rounds, alone])
+def test_nothing_that_is_on_file_is_asked_again(drive):
+    journal = Memory()
+    rows = drive(talks(), Fake(reply), journal=journal)
+    again = Fake(reply)
+    assert drive(talks(), again, journal=journal) == rows
+    assert again.asked == []
+
+
+@pytest.mark.parametrize("lines", range(1, 10))
+def test_after_a_stop_only_what_is_not_on_file_is_asked(lines):
+    whole = Memory()
+    rows = in_rounds(talks(), Fake(reply, batch_size=4), journal=whole)
+    kept = [row for batch in whole.batches[:lines] for row in batch]
+    broken = Memory()
+    broken.kept = dict(list(whole.kept.items())[: len(kept)])
+    again = Fake(reply, batch_size=4)
+    assert in_rounds(talks(), again, journal=broken) == rows
+    assert again.asked == [it.request for it in list(whole.kept.values())[len(kept) :]]
+
+
+def test_a_batch_of_which_a_part_is_on_file_is_asked_as_a_whole_and_what_is_on_file_stands():
+    journal = Memory()
+    question = Choose([user("0: []")], ("A", "B"))
+    journal.keep([Answered("p0", 0, question, Choice((0.9, 0.1), 1.0))])
+    model = Fake(reply)
+    rows = in_rounds(talks(2), model, journal=journal)
+    assert rows["p0"] == [(0.9, 0.1)]
+    assert model.asked[:2] == [question, Generate([user("1: []")])]
+    assert journal.batches == [["p0"], ["p1"], ["p1"]]
+
+
+@pytest.mark.parametrize("drive", [in_rounds, alone])
+def test_rows_are_counted_as_they_end(drive):
+    counted: list[int] = []
+    drive(talks(), Fake(reply), journal=Memory(), done=counted.append)
+    assert sum(counted) == 10
+
+
+@pytest.mark.parametrize("drive", [in_rounds, alone])
+def test_two_rows_of_one_id_are_refused_rather_than_one_lost(drive):
+    with pytest.raises(UsageError, match="two rows have the id 'p1'"):
+        drive([*talks(3), ("p1", talk(1))], Fake(reply), journal=Memory())
+
+
+@pytest.mark.parametrize("drive", [in_rounds, alone])
+def test_what_must_stop_the_run_keeps_its_type(drive):
+    def no_quota(request: Request) -> Reply:
+        raise ModelError("no quota")
+
+    with pytest.raises(ModelError, match="no quota"):
+        drive(talks(), Fake(no_quota), journal=Memory())
+
+
+def test_a_chain_that_asks_alone_goes_to_its_end_before_the_next_begins():
+    journal = Memory()
+    alone(talks(4), Fake(reply), journal=journal, width=1)
+    assert [row for batch in journal.batches for row in batch] == ["p0", *["p1"] * 2, *["p2"] * 3, *["p3"] * 4]
