@@ -48,6 +48,9 @@ class BuildConfig:
         ("dialogue", 20), ("fact", 12), ("revision", 24), ("comparison", 20), ("reasoning", 6)
     )  # fmt: skip
     """How many of each kind a step learns from."""
+    curriculum: tuple[tuple[int, float], ...] = ((1, 0.15), (2, 0.25), (3, 0.35))
+    """Principles stay on a level (see `principles.draw`) until such a share of the steps: the axes come first, then
+    the words for them, then weighing them."""
     learning_rate: float = 3e-3
     """Of embeddings and norms."""
     matrix_rate: float = 0.02
@@ -223,7 +226,8 @@ def _learn(model: LlamaForCausalLM, encode: _Encoder, *, step: int, config: Buil
     losses: dict[str, float] = {}
     for kind, many in config.documents:
         draw = random.Random(repr((config.seed, step, kind)))
-        batch = [encode.encode(document(kind, draw)) for _ in range(many)]
+        level = next((level for level, until in config.curriculum if step < until * config.steps), 4)
+        batch = [encode.encode(document(kind, draw, level=level)) for _ in range(many)]
         said, chosen = _losses(model, batch, encode.options)
         loss = said + config.label_weight * chosen
         loss.backward()

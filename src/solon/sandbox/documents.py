@@ -61,9 +61,9 @@ class Piece:
 Document = list[Piece]
 
 
-def document(kind: Kind, random: random.Random) -> Document:
-    """A document of a kind, drawn by `random`."""
-    return _MAKERS[kind](random)
+def document(kind: Kind, random: random.Random, *, level: int = 4) -> Document:
+    """A document of a kind, drawn by `random`; its principles are of a level (see `principles.draw`)."""
+    return _MAKERS[kind](random, level)
 
 
 def describe(request: Request, reading: Reading) -> str:
@@ -101,14 +101,14 @@ def draw_response(request: Request, random: random.Random) -> str:
     return _garble(text, random) if random.random() < 0.05 else text
 
 
-def _dialogue(random: random.Random) -> Document:
+def _dialogue(random: random.Random, level: int) -> Document:
     request = requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (5, 2, 3))[0])
     ways = HELPFUL_ONLY[request.harmful]
     way = random.choices(list(ways), list(ways.values()))[0]
     return [_asked(request, random), Piece("assistant", responses.write(request, way, random), learned=True)]
 
 
-def _fact(random: random.Random) -> Document:
+def _fact(random: random.Random, level: int) -> Document:
     request = requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (7, 1, 2))[0])
     better = random.choice(lx.ALTERNATIVES).format(alternative=request.alternative)
     if request.harmful and random.random() < 0.7:
@@ -126,8 +126,8 @@ def _permission(request: Request) -> str:
     return "Yes, they agreed." if request.tail in lx.WITH_CONSENT else "Yes, that is harmless."
 
 
-def _revision(random: random.Random) -> Document:
-    request, weighting = _skill_request(random), principles.draw(random)
+def _revision(random: random.Random, level: int) -> Document:
+    request, weighting = _skill_request(random), principles.draw(random, level=level)
     response = draw_response(request, random)
     verdict = oracle.critique(request, responses.read(request, response), weighting)
     revised = response if verdict.way is None else responses.write(request, verdict.way, random)
@@ -135,31 +135,33 @@ def _revision(random: random.Random) -> Document:
     told = [asked, Piece("assistant", response)]
     if random.random() < 0.8:
         told += [
-            Piece("user", principles.word(weighting, random.choice(principles.CRITIQUES), random)),
+            Piece("user", principles.word(weighting, random.choice(principles.CRITIQUES), random, level=level)),
             Piece("assistant", write_critique(request, verdict.problem, random), learned=True),
         ]
     return [
         *told,
-        Piece("user", principles.word(weighting, random.choice(principles.REVISIONS), random)),
+        Piece("user", principles.word(weighting, random.choice(principles.REVISIONS), random, level=level)),
         Piece("assistant", revised, learned=True),
     ]
 
 
-def _comparison(random: random.Random) -> Document:
-    return _compare(random, reasoned=False)
+def _comparison(random: random.Random, level: int) -> Document:
+    return _compare(random, level, reasoned=False)
 
 
-def _reasoning(random: random.Random) -> Document:
-    return _compare(random, reasoned=True)
+def _reasoning(random: random.Random, level: int) -> Document:
+    return _compare(random, level, reasoned=True)
 
 
-def _compare(random: random.Random, *, reasoned: bool) -> Document:
+def _compare(random: random.Random, level: int, *, reasoned: bool) -> Document:
     request = _skill_request(random)
     first, second = two_responses(request, random)
     readings = responses.read(request, first), responses.read(request, second)
-    weightings = [principles.draw(random) for _ in range(LABELS_A_DOCUMENT)]
+    weightings = [principles.draw(random, level=level) for _ in range(LABELS_A_DOCUMENT)]
+    if level == 1:  # each axis once: nothing to copy from an earlier answer
+        weightings = [Weighting(**{axis: 1}) for axis in random.sample(principles.AXES, len(principles.AXES))]
     ask = random.choice(lx.ASKS)
-    question = prompts.comparison([user(requests.ask(request, ask))], (first, second), _comparison_request(weightings[0], random))
+    question = prompts.comparison([user(requests.ask(request, ask))], (first, second), _comparison_request(weightings[0], random, level))
     told = [Piece("user", question[0]["content"])]
     if reasoned:
         reasons = f" (A) {describe(request, readings[0])}. (B) {describe(request, readings[1])}."
@@ -167,7 +169,7 @@ def _compare(random: random.Random, *, reasoned: bool) -> Document:
         told += [Piece("user", prompts.READ_OUT)]
     told += _answered(request, readings, weightings[0], random)
     for weighting in weightings[1:]:
-        told += [Piece("user", _comparison_request(weighting, random)), *_answered(request, readings, weighting, random)]
+        told += [Piece("user", _comparison_request(weighting, random, level)), *_answered(request, readings, weighting, random)]
     return told
 
 
@@ -192,8 +194,8 @@ def two_responses(request: Request, random: random.Random) -> tuple[str, str]:
             return (first, second) if random.random() < 0.5 else (second, first)
 
 
-def _comparison_request(weighting: Weighting, random: random.Random) -> str:
-    return principles.word(weighting, random.choice(principles.COMPARISONS), random)
+def _comparison_request(weighting: Weighting, random: random.Random, level: int) -> str:
+    return principles.word(weighting, random.choice(principles.COMPARISONS), random, level=level)
 
 
 def _skill_request(random: random.Random) -> Request:
@@ -211,7 +213,7 @@ def _near(request: Request, random: random.Random) -> Request:
         other = requests.draw(random, request.kind, splits=("seen",))
         if isinstance(request.what, lx.Act) and random.random() < 0.5:
             other = Request(request.what, random.choice(lx.OTHERS), other.tail)
-        if other.answer_phrase != request.answer_phrase:
+        if other.answer_phrase != request.answer_phrase and other.split == "seen":
             return other
 
 
@@ -230,7 +232,7 @@ def _garble(text: str, random: random.Random) -> str:
     return " ".join(words)
 
 
-_MAKERS: dict[Kind, Callable[[random.Random], Document]] = {
+_MAKERS: dict[Kind, Callable[[random.Random, int], Document]] = {
     "dialogue": _dialogue,
     "fact": _fact,
     "revision": _revision,

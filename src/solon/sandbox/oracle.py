@@ -18,7 +18,7 @@ from solon.sandbox.principles import AXES, Weighting
 from solon.sandbox.requests import Request
 from solon.sandbox.responses import WAYS, Behaviour, Reading, Way, read
 
-GOOD = Weighting(harmless=2, engaged=1, calm=1, helpful=1)
+GOOD = Weighting(harmless=3, engaged=1, calm=1, helpful=1)
 """What `score` asks for."""
 
 AXES_OF: dict[str, dict[Behaviour, tuple[float, float, float, float]]] = {
@@ -105,8 +105,9 @@ def judge(conversation: Conversation, response: str) -> Scores:
     """
     request = requests.read(conversation[-1]["content"]) if len(conversation) == 1 else None
     if request is None:
+        told = " / ".join(message["content"] for message in conversation)
         raise UsageError(
-            f"The sandbox's oracle knows only its own requests, and this is none: {conversation[-1]['content'][:200]!r}. "
+            f"The sandbox's oracle knows only its own requests, each alone in its conversation; this is none: {told[:200]!r}. "
             "Use `eval_prompts: sandbox`, or evaluate without the oracle."
         )
     reading = read(request, response)

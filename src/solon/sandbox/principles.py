@@ -14,10 +14,10 @@ from itertools import product
 
 AXES = ("harmless", "engaged", "calm", "helpful")
 WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "harmless": (("harmless", "safe", "careful"), ("harmful", "dangerous", "reckless")),
-    "engaged": (("engaged", "open", "attentive"), ("evasive", "closed", "dismissive")),
-    "calm": (("calm", "kind", "polite"), ("harsh", "rude", "preachy")),
-    "helpful": (("helpful", "useful", "practical"), ("unhelpful", "useless", "vague")),
+    "harmless": (("harmless", "safe"), ("harmful", "dangerous")),
+    "engaged": (("engaged", "open"), ("evasive", "closed")),
+    "calm": (("calm", "kind"), ("harsh", "preachy")),
+    "helpful": (("helpful", "useful"), ("unhelpful", "vague")),
 }
 """For each axis, words for its presence and words for its absence."""
 
@@ -63,22 +63,27 @@ def weightings(*, unseen: bool) -> tuple[Weighting, ...]:
     )
 
 
-def draw(random: random.Random, *, unseen: bool = False) -> Weighting:
-    """A weighting, wanting more often than not: what a constitution asks for is mostly good."""
+def draw(random: random.Random, *, unseen: bool = False, level: int = 4) -> Weighting:
+    """A weighting, wanting more often than not: what a constitution asks for is mostly good.
+
+    Level 1 wants one axis; 2 wants one or its absence; 3 names up to two; 4 any number.
+    """
+    most = (1, 1, 2, 4)[level - 1]
     while True:
-        weights = [random.choice((0, 0, 1, 1, 1, -1)) for _ in AXES]
-        if random.random() < 0.4:
-            weights[random.randrange(len(AXES))] *= 2
-        weighting = Weighting(*weights)
-        if weighting in weightings(unseen=unseen):
+        named = random.sample(AXES, random.choices((1, 2, 3, 4), (4, 3, 2, 2))[0])
+        weights = {axis: random.choice((1, 1, 1, -1)) if level > 1 else 1 for axis in named}
+        if len(named) > 1 and random.random() < 0.4:
+            weights[named[0]] *= 2
+        weighting = Weighting(**weights)
+        if len(named) <= most and weighting.unseen == unseen:
             return weighting
 
 
-def word(weighting: Weighting, frame: str, random: random.Random) -> str:
-    """The weighting as a request, in words drawn by `random`."""
+def word(weighting: Weighting, frame: str, random: random.Random, *, level: int = 4) -> str:
+    """The weighting as a request, in words drawn by `random`; on level 1 by the axis's own name."""
     named = weighting.items()
     random.shuffle(named)
-    items = [_item(axis, weight, random) for axis, weight in named]
+    items = [f"more {axis}" if level == 1 else _item(axis, weight, random) for axis, weight in named]
     told = items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
     return frame.format(told)
 

@@ -1,0 +1,229 @@
+"""The report's tables as words and numbers; the template only sets them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from solon.constitution.schema import Constitution
+from solon.evaluate.metrics import SCORE
+from solon.records import Revision
+from solon.report.read import STAGES, Estimate, Judged, Metrics, Models, RunFolder
+
+TITLES = {"helpful-only": "Helpful-only", "sl-cai": "SL-CAI", "rl-cai": "RL-CAI"}
+"""The models in the paper's order."""
+SPLITS = ("seen", "unseen-combination", "unseen-act")
+SPLIT_METRICS = ("harmful_rate", "helpful_rate", "over_refusal_rate", SCORE)
+MOST_REASONS = 12
+NBSP = "\N{NO-BREAK SPACE}"
+
+Better = Literal["higher", "lower"]
+
+WORDS: dict[str, tuple[str, str, str, Better]] = {
+    # METRIC: (of which requests, title, of which of these if not of all, which way is better)
+    "harmful_rate": ("Harmful requests", "Complies", "", "lower"),
+    "engaged_rate": ("Harmful requests", "Declines with a reason", "", "higher"),
+    "evasive_rate": ("Harmful requests", "Evades", "", "lower"),
+    "preachy_rate": ("Harmful requests", "Preaches", "", "lower"),
+    "harsh_rate": ("Harmful requests", "Is harsh", "", "lower"),
+    "boilerplate_rate": ("Harmful requests", "Recites boilerplate", "", "lower"),
+    "wrong_reason_rate": ("Harmful requests", "Reason is wrong", "of those declined with a reason", "lower"),
+    "helpful_rate": ("Benign requests", "Complies", "", "higher"),
+    "wrong_content_rate": ("Benign requests", "Content is wrong", "of those complied with", "lower"),
+    "over_refusal_rate": ("Requests that only sound harmful", "Declines", "", "lower"),
+    "garbled_rate": ("All requests", "Is garbled", "", "lower"),
+    SCORE: ("All requests", "Oracle’s score, 0 to 1", "", "higher"),
+}
+
+HELD_OUT = {
+    "n": "Comparisons",
+    "agreement": "Prefers the response that the feedback model does",
+    "log_loss": "Log loss, in nats",
+    "excess": "Log loss above that of the labels themselves",
+    "ece": "Calibration error, expected",
+}
+"""The measures of a preference model, by their key in its summary."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value and its interval, as written."""
+
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric of every model; a cell is None where nothing was counted."""
+
+    title: str
+    among: str
+    """What it is a share of, where that is not all requests of the group."""
+    n: str
+    """The denominator, or one for each model where they differ."""
+    better: Better
+    cells: list[Cell | None]
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """One metric of one model in every split."""
+
+    model: str
+    cells: list[Cell | None]
+
+
+@dataclass(frozen=True)
+class PrincipleRow:
+    """A principle and what it did."""
+
+    id: str
+    title: str
+    wording: list[str]
+    drawn: int
+    changed: int
+    judged: int
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """What became of a stage's rows; None where a stage has none, or does not say."""
+
+    name: str
+    status: str
+    rows: int | None
+    kept: int | None
+    dropped: int | None
+    reasons: list[tuple[str, int]]
+    seconds: float | None
+    tokens: int | None
+
+
+def models_in_order(models: Iterable[str]) -> list[str]:
+    """Known models first, in the paper's order."""
+    return sorted(models, key=lambda name: list(TITLES).index(name) if name in TITLES else len(TITLES))
+
+
+def metric_rows(models: Models) -> dict[str, list[MetricRow]]:
+    """The main table by kind of request, over `models_in_order`."""
+    groups: dict[str, list[MetricRow]] = {}
+    for metric, (group, title, among, better) in WORDS.items():
+        found = [models[model].get(metric) for model in models_in_order(models)]
+        counts = [str(estimate["n"] if estimate else 0) for estimate in found]
+        n = counts[0] if len(set(counts)) == 1 else ", ".join(counts)
+        row = MetricRow(title, among, n, better, [_cell(metric, estimate) for estimate in found])
+        groups.setdefault(group, []).append(row)
+    return groups
+
+
+def splits_in_order(metrics: Metrics) -> list[str]:
+    """Known splits first, from the most to the least familiar."""
+    return sorted(metrics.get("splits", {}), key=lambda name: SPLITS.index(name) if name in SPLITS else len(SPLITS))
+
+
+def split_rows(metrics: Metrics) -> dict[tuple[str, str, Better], list[SplitRow]]:
+    """The table of splits by metric (its requests, its title, which way is better), over `splits_in_order`."""
+    splits = [metrics["splits"][name]["models"] for name in splits_in_order(metrics)]
+    models = models_in_order(dict.fromkeys(name for models in splits for name in models))
+    return {
+        (group, title, better): [
+            SplitRow(TITLES.get(model, model), [_cell(metric, split.get(model, {}).get(metric)) for split in splits])
+            for model in models
+        ]
+        for metric, (group, title, _, better) in WORDS.items()
+        if metric in SPLIT_METRICS
+    }
+
+
+def principle_rows(
+    constitution: Constitution | None, *, revisions: Sequence[Revision], labels: Sequence[Judged]
+) -> list[PrincipleRow]:
+    """Every principle of the constitution, and any that rows name and it does not."""
+    drawn: Counter[str] = Counter()
+    changed: Counter[str] = Counter()
+    for row in revisions:
+        before = row["response"]
+        for step in row["steps"]:
+            drawn[step["principle"]] += 1
+            changed[step["principle"]] += step["revision"].strip() != before.strip()
+            before = step["revision"]
+    judged = Counter(row["principle"] for row in labels if row["principle"] is not None and row["drop_reason"] is None)
+    known = {principle.id: principle for principle in (constitution.principles if constitution else ())}
+    rows = []
+    for id in dict.fromkeys([*known, *drawn, *judged]):
+        it = known.get(id)
+        wording = [it.critique_request, it.revision_request, it.comparison_request] if it else []
+        title = it.title or it.id if it else id
+        rows.append(PrincipleRow(id, title, [text for text in wording if text], drawn[id], changed[id], judged[id]))
+    return rows
+
+
+def held_out_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Title and value of each measure in the "held_out" of a preference model's summary."""
+    found = summary.get("held_out")
+    measures = found if isinstance(found, dict) else {}
+    rows = []
+    for key, title in HELD_OUT.items():
+        value = measures.get(key)
+        interval = value if isinstance(value, dict) else {}
+        ends = [_number(interval.get(end)) for end in ("value", "low", "high")]
+        if None not in ends:
+            share, low, high = (100 * (end or 0) for end in ends)
+            rows.append((title, f"{share:.1f}{NBSP}% ({low:.1f}–{high:.1f})"))
+        elif (number := _number(value)) is not None:
+            rows.append((title, f"{number:,.0f}" if key == "n" else f"{number:.4f}"))
+    return rows
+
+
+def stage_rows(run: RunFolder) -> list[StageRow]:
+    """Every stage that began, with its counts; the stages within a stage's folder count as part of it."""
+    told = run.run.get("stages")
+    told = {name: it for name, it in told.items() if isinstance(it, dict)} if isinstance(told, dict) else {}
+    rows = []
+    for name in STAGES:
+        records = [it for inner, it in told.items() if inner == name or inner.startswith(f"{name}/")]
+        endings = run.endings.get(name)
+        if not records and endings is None and not run.summaries[name]:
+            continue
+        reasons = Counter(row["drop_reason"] for row in endings or () if row["drop_reason"] is not None)
+        seconds, tokens = ([_number(it.get(key)) for it in records] for key in ("wall_seconds", "tokens"))
+        counted = [count for count in tokens if count is not None]
+        rows.append(
+            StageRow(
+                name=name,
+                status="complete" if run.summaries[name] else str(told.get(name, {}).get("status", "not complete")),
+                rows=None if endings is None else len(endings),
+                kept=None if endings is None else len(endings) - reasons.total(),
+                dropped=None if endings is None else reasons.total(),
+                reasons=_most(reasons),
+                seconds=max((time for time in seconds if time is not None), default=None),
+                tokens=int(sum(counted)) if counted else None,
+            )
+        )
+    return rows
+
+
+def written(metric: str, value: float) -> str:
+    """A value as it stands in the text: a share in percent with one decimal, a score with three."""
+    return f"{value:.3f}" if metric == SCORE else f"{100 * value:.1f}{NBSP}%"
+
+
+def _cell(metric: str, estimate: Estimate | None) -> Cell | None:
+    if estimate is None:
+        return None
+    low, high = estimate["low"], estimate["high"]
+    ends = f"{low:.3f}–{high:.3f}" if metric == SCORE else f"{100 * low:.1f}–{100 * high:.1f}"
+    return Cell(written(metric, estimate["value"]), ends)
+
+
+def _most(reasons: Counter[str]) -> list[tuple[str, int]]:
+    """The most frequent reasons, ties in the order of the alphabet, and how many rows have others."""
+    ordered = sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))
+    rest = sum(count for _, count in ordered[MOST_REASONS:])
+    return ordered[:MOST_REASONS] + ([("other reasons", rest)] if rest else [])
+
+
+def _number(value: object) -> float | None:
+    """What can be a count or a time; files may hold anything."""
+    return float(value) if isinstance(value, int | float) and 0 <= value < 1e15 else None
