@@ -1,0 +1,62 @@
+import subprocess
+import sys
+
+import pytest
+
+from solon.errors import UsageError
+from solon.models.base import ModelSpec
+from solon.models.load import load, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("transformers:Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        (" gpt2 ", "gpt2"),
+        ("/models/mine", "/models/mine"),
+        ("transformers:/models/mine", "/models/mine"),
+        ("./runs/a:b/model", "./runs/a:b/model"),
+        ("/models/openai:x", "/models/openai:x"),
+    ],
+)
+def test_a_name_or_a_path_is_a_model_of_transformers(text, name):
+    assert parse(text) == ModelSpec("transformers", name)
+
+
+@pytest.mark.parametrize("text", ["openai:http://localhost:8000/v1#m", "vllm:Qwen/Qwen3-8B"])
+def test_backends_to_come_are_named_as_such(text):
+    with pytest.raises(UsageError, match="is not in this version; name a model"):
+        parse(text)
+
+
+def test_a_backend_that_there_is_not_says_what_to_write():
+    with pytest.raises(UsageError, match="no backend 'llama'; leave it out, or write transformers:mine"):
+        parse("llama:mine")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "transformers:"])
+def test_nothing_is_no_model(text):
+    with pytest.raises(UsageError, match="names no model"):
+        parse(text)
+
+
+def test_a_spec_is_loaded_with_its_options(chat_folder):
+    model = load(ModelSpec("transformers", str(chat_folder), {"batch_size": 3}))
+    assert model.identity["batch_size"] == 3
+
+
+def test_an_option_that_there_is_not_is_named_beside_those_there_are(chat_folder):
+    with pytest.raises(UsageError, match="no option bach_size; there are batch_size, threads, device, dtype"):
+        load(ModelSpec("transformers", str(chat_folder), {"bach_size": 3}))
+
+
+def test_a_backend_that_there_is_not_is_refused():
+    with pytest.raises(UsageError, match="no backend 'vllm' in this version"):
+        load(ModelSpec("vllm", "mine"))
+
+
+def test_reading_a_name_imports_nothing_heavy():
+    code = "import sys, solon.models.load; print({'torch', 'transformers', 'trl', 'datasets'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
