@@ -1,0 +1,136 @@
+"""Supervised finetuning on revisions and helpful responses, which gives SL-CAI (Bai et al. 2022, sections 3.1 and 3.2).
+
+Where we differ from the paper:
+1. The loss is on the response alone, its end of turn included; the paper does not say what it masks.
+2. The model that is finetuned is the one given. The paper goes back to the pretrained one.
+3. A text that does not fit `max_length` is left out and counted, not cut: a cut one teaches the model not to end.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from solon.errors import UsageError
+from solon.records import Conversation, Revision, assistant
+from solon.stages import training
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Settings of `finetune`. The defaults suit a model of a million parameters and some thousand texts."""
+
+    revisions: Literal["all", "last"] = "all"
+    """Which revisions of a row are trained on. The paper: "all" (section 3.1), "last" (section 1.2)."""
+    epochs: int = 3
+    """The paper: 1, over a million texts."""
+    learning_rate: float = 5e-4
+    """At the start. The paper: half of that of pretraining."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """How the learning rate goes on, "linear" to 0. The paper: "constant"."""
+    batch_size: int = 32
+    """Texts a step. The paper: 1024."""
+    micro_batch_size: int | None = None
+    """Texts in one forward pass, a divisor of `batch_size`; less needs less memory. None takes all at once."""
+    max_length: int = 1024
+    """Tokens of prompt and response; longer texts are left out. The paper does not say."""
+    seed: int = 0
+    save_every: int = 50
+    """Steps between checkpoints: what a kill can cost."""
+    threads: int | None = None
+    """The weights depend on it in their last bits; None takes torch's own choice."""
+
+
+def finetune(
+    rows: Sequence[Revision], *, model: Path | str, out: Path, config: FinetuneConfig, progress: training.Progress
+) -> dict[str, Any]:
+    """Finetune `model` on what the rows contribute; the result lies in `out/model`, its summary is returned.
+
+    Called again with the same settings it resumes, or returns the summary if it is done.
+
+    Raises:
+        UsageError: there is nothing to train on, or `out` holds a training with other settings.
+    """
+    examples = _examples(rows, config)
+    done = training.begin(out, settings=asdict(config), rows=examples)
+    if done is not None:
+        return done
+    with training.quiet(), training.threads(config.threads):
+        return _train(examples, model=str(model), out=out, config=config, progress=progress)
+
+
+def texts(row: Revision, *, revisions: Literal["all", "last"] = "all") -> list[str]:
+    """Return the responses that a row contributes: its revisions, or the response itself to a helpful prompt.
+
+    Raises:
+        UsageError: the row is neither dropped nor of any use.
+    """
+    if row["drop_reason"] is not None:
+        return []
+    if row["kind"] == "helpful":
+        found = [row["response"]]
+    else:
+        found = [step["revision"] for step in row["steps"]][0 if revisions == "all" else -1 :]
+    if not found or not all(text.strip() for text in found):
+        missing = "no revision" if not found else "an empty text"
+        raise UsageError(f"row {row['id']!r} ({row['kind']}) has {missing} and no drop_reason; drop it with a reason")
+    return found
+
+
+def _examples(rows: Sequence[Revision], config: FinetuneConfig) -> list[dict[str, Conversation]]:
+    examples: list[dict[str, Conversation]] = [
+        {"prompt": list(row["prompt"]), "completion": [assistant(text)]}
+        for row in rows
+        for text in texts(row, revisions=config.revisions)
+    ]
+    if not examples:
+        raise UsageError(f"nothing to finetune on: all of the {len(rows)} rows are dropped; see their drop_reason")
+    return examples
+
+
+def _train(
+    examples: list[dict[str, Conversation]],
+    *,
+    model: str,
+    out: Path,
+    config: FinetuneConfig,
+    progress: training.Progress,
+) -> dict[str, Any]:
+    from datasets import Dataset
+    from transformers import AutoTokenizer
+    from trl import SFTConfig, SFTTrainer
+
+    started = time.monotonic()
+    args = SFTConfig(
+        **training.arguments(
+            out, batch_size=config.batch_size, micro_batch_size=config.micro_batch_size, save_every=config.save_every
+        ),
+        num_train_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.schedule,
+        completion_only_loss=True,
+        max_length=None,
+        seed=config.seed,
+    )
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    trainer = SFTTrainer(model, args=args, train_dataset=Dataset.from_list(examples), processing_class=tokenizer)
+    fits = [len(ids) <= config.max_length for ids in trainer.train_dataset["input_ids"]]
+    if not any(fits):
+        raise UsageError(f"no text fits max_length {config.max_length}; raise it")
+    trainer.train_dataset = trainer.train_dataset.select([i for i, good in enumerate(fits) if good])
+    training.run(trainer, progress=progress)
+    summary = {
+        "texts": sum(fits),
+        "too_long": len(fits) - sum(fits),
+        "steps": trainer.state.global_step,
+        "tokens": config.epochs * sum(map(len, trainer.train_dataset["input_ids"])),
+        "trained_tokens": config.epochs * sum(x != -100 for row in trainer.train_dataset["labels"] for x in row),
+        "history": training.history(
+            trainer, {"loss": "loss", "mean_token_accuracy": "accuracy", "learning_rate": "learning_rate"}
+        ),
+        **training.machine(),
+        "seconds": time.monotonic() - started,
+    }
+    training.finish(trainer.model, tokenizer, out=out, summary=summary)
+    return summary
