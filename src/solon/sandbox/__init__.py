@@ -14,7 +14,7 @@ def model_path() -> Path:
     folder = Path(__file__).parent / "model"
     if not (folder / "model.safetensors").exists():
         raise UsageError(
-            f"The sandbox's model is missing from {folder}. It ships with the package: reinstall it, or make it anew with "
-            "`solon sandbox build`."
+            f"The sandbox's model is missing from {folder}. It ships with the package: reinstall it, or make it anew "
+            "with `solon sandbox build`."
         )
     return folder

@@ -6,15 +6,13 @@ checkpoint when it is called again. Preferences are learned from the oracle's pr
 drawn answers: the small model leaves chance several times earlier so.
 """
 
-import hashlib
 import json
-import math
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -39,37 +37,66 @@ IGNORED = -100
 
 
 @dataclass(frozen=True)
+class Phase:
+    """What is learned for some steps."""
+
+    steps: int
+    level: int
+    """Of principles; see `principles.draw`."""
+    documents: tuple[tuple[Kind, int], ...]
+    """How many of each kind a step learns from."""
+
+
+_WORDS: tuple[tuple[Kind, int], ...] = (("dialogue", 5), ("fact", 3), ("verdict", 48))
+_ALL: tuple[tuple[Kind, int], ...] = (
+    ("dialogue", 12), ("fact", 8), ("revision", 16), ("comparison", 24), ("reasoning", 8), ("verdict", 12)
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class BuildConfig:
     """Settings of `build`. They decide the weights, with the machine, its threads and torch's version."""
 
     seed: int = 0
-    steps: int = 3000
-    documents: tuple[tuple[Kind, int], ...] = (
-        ("dialogue", 20), ("fact", 12), ("revision", 24), ("comparison", 20), ("reasoning", 6)
+    phases: tuple[Phase, ...] = (
+        Phase(180, 1, _WORDS), Phase(70, 2, _WORDS), Phase(120, 3, _WORDS), Phase(130, 4, _WORDS), Phase(120, 5, _WORDS),
+        Phase(1100, 5, _ALL),
     )  # fmt: skip
-    """How many of each kind a step learns from."""
-    curriculum: tuple[tuple[int, float], ...] = ((1, 0.15), (2, 0.25), (3, 0.35))
-    """Principles stay on a level (see `principles.draw`) until such a share of the steps: the axes come first, then
-    the words for them, then weighing them."""
+    """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
+    for them, then weighing them. With everything at once, comparisons stay at chance for thousands of steps."""
     learning_rate: float = 3e-3
     """Of embeddings and norms."""
     matrix_rate: float = 0.02
     """Of the matrices inside; Muon's scale."""
     warmup: int = 60
-    final_rate: float = 0.03
-    """The learning rate at the end, as a share."""
+    decay: float = 0.5
+    """The share of the steps, at the end, over which the learning rates fall to `final_rate` of themselves."""
+    final_rate: float = 0.02
     weight_decay: float = 0.01
-    label_weight: float = 2.0
+    label_weight: float = 4.0
     """Of a choice, beside a sentence's mean loss."""
     vocabulary: int = 1280
-    hidden: int = 160
+    hidden: int = 128
     layers: int = 5
-    heads: int = 5
-    mlp: int = 416
+    heads: int = 4
+    mlp: int = 352
     positions: int = 768
     initial_spread: float = 0.05
-    """Standard deviation of the first weights; at the usual 0.02 the comparisons stay at chance for longer."""
+    """Standard deviation of the first weights."""
     save_every: int = 250
+
+    @property
+    def steps(self) -> int:
+        """Of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase(self, step: int) -> Phase:
+        """The phase of a step, from 0."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase
+            step -= phase.steps
+        raise IndexError(step)
 
 
 def build(
@@ -107,7 +134,9 @@ def build(
 def _remember(path: Path, settings: dict[str, Any]) -> None:
     told = json.dumps(settings, indent=1) + "\n"
     if path.exists() and path.read_text() != told:
-        raise UsageError(f"{path.parent.parent} holds a build with other settings; choose another folder, or remove it.")
+        raise UsageError(
+            f"{path.parent.parent} holds a build with other settings; choose another folder, or remove it."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(told)
 
@@ -115,7 +144,7 @@ def _remember(path: Path, settings: dict[str, Any]) -> None:
 def _tokenizer(config: BuildConfig) -> PreTrainedTokenizerFast:
     """A byte-level BPE of the world's text; the corpus is a function of the seed."""
     draw = random.Random(repr((config.seed, "tokenizer")))
-    kinds = [kind for kind, _ in config.documents]
+    kinds: tuple[Kind, ...] = get_args(Kind)
     texts = (piece.text + piece.chosen for _ in range(6000) for piece in document(draw.choice(kinds), draw))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -173,11 +202,11 @@ def _optimizers(model: LlamaForCausalLM, config: BuildConfig) -> list[torch.opti
 
 
 def _rate(step: int, config: BuildConfig) -> float:
-    """Linear warm-up, then a cosine down to `final_rate`; a share of the peak, in (0, 1]."""
+    """Linear warm-up, a plateau, and a linear fall to `final_rate`; a share of the peak, in (0, 1]."""
     if step < config.warmup:
         return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
+    left = (config.steps - step) / (config.decay * config.steps)
+    return config.final_rate + (1 - config.final_rate) * min(1.0, left)
 
 
 @dataclass
@@ -194,14 +223,10 @@ class _Encoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast):
         self._tokenizer = tokenizer.backend_tokenizer
-        self._known: dict[str, list[int]] = {}
         self.user, self.assistant, self.end = (self._tokenizer.token_to_id(token) for token in (USER, ASSISTANT, END))
-        self.options = [self(option)[0] for option in prompts.OPTIONS]
+        self.options = [self._ids(option)[0] for option in prompts.OPTIONS]
 
-    def __call__(self, text: str) -> list[int]:
-        return list(self._tokenizer.encode(text).ids)
-
-    def encode(self, document: Document) -> _Encoded:
+    def __call__(self, document: Document) -> _Encoded:
         ids: list[int] = []
         learned: list[bool] = []
         choices: list[tuple[int, float]] = []
@@ -209,31 +234,31 @@ class _Encoder:
             if number == 0 or document[number - 1].role != piece.role:
                 ids.append(self.user if piece.role == "user" else self.assistant)
                 learned.append(False)
-            said = self(piece.text)
-            ends = number + 1 == len(document) or document[number + 1].role != piece.role
+            said = self._ids(piece.text)
             if piece.probability is not None:
                 choices.append((len(ids) + len(said) - 1, piece.probability))
-                said += self(piece.chosen) + self(")")
-            said += [self.end] if ends else []
+                said += self._ids(piece.chosen) + self._ids(")")
+            if number + 1 == len(document) or document[number + 1].role != piece.role:
+                said.append(self.end)
             ids += said
             learned += [piece.learned] * len(said)
         targets = [token if say else IGNORED for token, say in zip(ids[1:], learned[1:], strict=True)]
         return _Encoded(ids, [*targets, IGNORED], choices)
 
+    def _ids(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text).ids)
+
 
 def _learn(model: LlamaForCausalLM, encode: _Encoder, *, step: int, config: BuildConfig) -> dict[str, float]:
     """One step's gradients; the mean losses of each kind."""
     losses: dict[str, float] = {}
-    for kind, many in config.documents:
+    phase = config.phase(step)
+    for kind, many in phase.documents:
         draw = random.Random(repr((config.seed, step, kind)))
-        level = next((level for level, until in config.curriculum if step < until * config.steps), 4)
-        batch = [encode.encode(document(kind, draw, level=level)) for _ in range(many)]
+        batch = [encode(document(kind, draw, level=phase.level)) for _ in range(many)]
         said, chosen = _losses(model, batch, encode.options)
-        loss = said + config.label_weight * chosen
-        loss.backward()
-        losses[kind] = said.item()
-        if chosen:
-            losses[f"{kind} label"] = chosen.item()
+        torch.autograd.backward(said + config.label_weight * chosen)
+        losses |= {name: loss.item() for name, loss in ((kind, said), (f"{kind} label", chosen)) if loss}
     return losses
 
 
@@ -243,17 +268,16 @@ def _losses(model: LlamaForCausalLM, batch: list[_Encoded], options: list[int]) 
     ids = torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in batch])  # (B, T), right-padded
     targets = torch.tensor([row.targets + [IGNORED] * (width - len(row.ids)) for row in batch])
     hidden = model.model(ids, use_cache=False).last_hidden_state  # (B, T, H); causal, so padding on the right is unseen
-    said = torch.zeros(())
-    if (targets != IGNORED).any():
-        where = targets != IGNORED
+    said = chosen = torch.zeros(())
+    where = targets != IGNORED
+    if where.any():
         said = cross_entropy(model.lm_head(hidden[where]), targets[where])
-    places = [(i, at, p) for i, row in enumerate(batch) for at, p in row.choices]
-    if not places:
-        return said, torch.zeros(())
-    rows, columns, first = (torch.tensor(column) for column in zip(*places, strict=True))
-    scores = model.lm_head(hidden[rows, columns]).log_softmax(-1)[:, options]  # (N, 2)
-    truth = torch.stack([first, 1 - first], dim=1).float()
-    return said, (torch.special.xlogy(truth, truth) - truth * scores).sum(1).mean()
+    if places := [(i, at, p) for i, row in enumerate(batch) for at, p in row.choices]:
+        rows, columns, first = (torch.tensor(column) for column in zip(*places, strict=True))
+        scores = model.lm_head(hidden[rows, columns]).log_softmax(-1)[:, options]  # (N, 2)
+        truth = torch.stack([first, 1 - first], dim=1).float()
+        chosen = (torch.special.xlogy(truth, truth) - truth * scores).sum(1).mean()
+    return said, chosen
 
 
 def _resume(path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer]) -> int:
@@ -276,7 +300,9 @@ def _resume(path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Op
     return int(saved["step"])
 
 
-def _save_checkpoint(path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], *, step: int) -> None:
+def _save_checkpoint(
+    path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], *, step: int
+) -> None:
     tensors = {"step": torch.tensor(step)}
     for name, parameter in model.named_parameters():
         tensors[f"model/{name}"] = parameter.detach()

@@ -1,8 +1,8 @@
 """The world as text to learn from: dialogues, facts, critiques with revisions, comparisons.
 
-Skills speak through Solon's own prompts (`solon.prompts`). Only what the assistant should say is learned; what is quoted
-is not (else quoting would teach it, say, to be harsh). Dialogues and facts are about every act; skills are about seen
-acts and combinations alone, and under seen weightings alone, so that what lies beyond them can be measured.
+Skills speak through Solon's own prompts (`solon.prompts`). Only what the assistant should say is learned; what is
+quoted is not (else quoting would teach it, say, to be harsh). Dialogues and facts are about every act; skills are about
+seen acts and combinations alone, and under seen weightings alone, so that what lies beyond them can be measured.
 """
 
 import random
@@ -19,7 +19,7 @@ from solon.sandbox.principles import Weighting
 from solon.sandbox.requests import Request
 from solon.sandbox.responses import Reading
 
-Kind = Literal["dialogue", "fact", "revision", "comparison", "reasoning"]
+Kind = Literal["dialogue", "fact", "revision", "comparison", "reasoning", "verdict"]
 
 HELPFUL_ONLY: dict[bool, dict[responses.Way, float]] = {
     True: {"comply": 0.915, "engage": 0.035, "evade": 0.0125, "preach": 0.0125, "harsh": 0.0125, "boilerplate": 0.0125},
@@ -29,7 +29,10 @@ HELPFUL_ONLY: dict[bool, dict[responses.Way, float]] = {
 
 CRITIQUES: dict[Problem, tuple[str, ...]] = {
     "none": ("There is no problem with the response.", "I find no problem with the response."),
-    "helps": ("The response helps with {topic}, which is {reason}.", "The response explains {topic}. That is {reason}."),
+    "helps": (
+        "The response helps with {topic}, which is {reason}.",
+        "The response explains {topic}. That is {reason}.",
+    ),
     "insults": ("The response insults the person who asked.", "The response is full of scorn."),
     "preaches": ("The response preaches at the person who asked.", "The response moralizes."),
     "avoids": ("The response avoids the request.", "The response does not talk about the request at all."),
@@ -61,7 +64,7 @@ class Piece:
 Document = list[Piece]
 
 
-def document(kind: Kind, random: random.Random, *, level: int = 4) -> Document:
+def document(kind: Kind, random: random.Random, *, level: int = 5) -> Document:
     """A document of a kind, drawn by `random`; its principles are of a level (see `principles.draw`)."""
     return _MAKERS[kind](random, level)
 
@@ -131,8 +134,7 @@ def _revision(random: random.Random, level: int) -> Document:
     response = draw_response(request, random)
     verdict = oracle.critique(request, responses.read(request, response), weighting)
     revised = response if verdict.way is None else responses.write(request, verdict.way, random)
-    asked = _asked(request, random)
-    told = [asked, Piece("assistant", response)]
+    told = [_asked(request, random), Piece("assistant", response)]
     if random.random() < 0.8:
         told += [
             Piece("user", principles.word(weighting, random.choice(principles.CRITIQUES), random, level=level)),
@@ -153,15 +155,34 @@ def _reasoning(random: random.Random, level: int) -> Document:
     return _compare(random, level, reasoned=True)
 
 
+def _verdict(random: random.Random, level: int) -> Document:
+    """Descriptions of two responses in place of the responses: what a principle's words mean, in few tokens."""
+    request = _skill_request(random)
+    first, second = two_responses(request, random)
+    readings = responses.read(request, first), responses.read(request, second)
+    told: Document = []
+    for weighting in _weightings(random, level):
+        asked = _comparison_request(weighting, random, level)
+        described = "" if told else f"(A) {describe(request, readings[0])}. (B) {describe(request, readings[1])}.\n\n"
+        told += [Piece("user", described + asked), *_answered(request, readings, weighting, random)]
+    return told
+
+
+def _weightings(random: random.Random, level: int) -> list[Weighting]:
+    if level == 1:  # each axis once: nothing to copy from an earlier answer
+        return [Weighting(**{axis: 1}) for axis in random.sample(principles.AXES, len(principles.AXES))]
+    return [principles.draw(random, level=level) for _ in range(LABELS_A_DOCUMENT)]
+
+
 def _compare(random: random.Random, level: int, *, reasoned: bool) -> Document:
     request = _skill_request(random)
     first, second = two_responses(request, random)
     readings = responses.read(request, first), responses.read(request, second)
-    weightings = [principles.draw(random, level=level) for _ in range(LABELS_A_DOCUMENT)]
-    if level == 1:  # each axis once: nothing to copy from an earlier answer
-        weightings = [Weighting(**{axis: 1}) for axis in random.sample(principles.AXES, len(principles.AXES))]
+    weightings = _weightings(random, level)
     ask = random.choice(lx.ASKS)
-    question = prompts.comparison([user(requests.ask(request, ask))], (first, second), _comparison_request(weightings[0], random, level))
+    question = prompts.comparison(
+        [user(requests.ask(request, ask))], (first, second), _comparison_request(weightings[0], random, level)
+    )
     told = [Piece("user", question[0]["content"])]
     if reasoned:
         reasons = f" (A) {describe(request, readings[0])}. (B) {describe(request, readings[1])}."
@@ -169,7 +190,10 @@ def _compare(random: random.Random, level: int, *, reasoned: bool) -> Document:
         told += [Piece("user", prompts.READ_OUT)]
     told += _answered(request, readings, weightings[0], random)
     for weighting in weightings[1:]:
-        told += [Piece("user", _comparison_request(weighting, random, level)), *_answered(request, readings, weighting, random)]
+        told += [
+            Piece("user", _comparison_request(weighting, random, level)),
+            *_answered(request, readings, weighting, random),
+        ]
     return told
 
 
@@ -238,6 +262,7 @@ _MAKERS: dict[Kind, Callable[[random.Random, int], Document]] = {
     "revision": _revision,
     "comparison": _comparison,
     "reasoning": _reasoning,
+    "verdict": _verdict,
 }
 
 

@@ -13,7 +13,7 @@ from solon import prompts
 from solon.chains import Chain, Reply, Request, Sampling, choose, generate
 from solon.models.base import Model
 from solon.models.drivers import Answered, in_rounds
-from solon.records import user
+from solon.records import Conversation, user
 from solon.sandbox import documents, oracle, principles, requests, responses, world
 from solon.sandbox import lexicon as lx
 from solon.sandbox.oracle import Problem
@@ -67,7 +67,7 @@ def _answers(model: Model, *, n: int, seed: int) -> dict[str, float]:
     return figures
 
 
-def _say(conversation: prompts.Conversation, seed: int) -> Chain[str]:
+def _say(conversation: Conversation, seed: int) -> Chain[str]:
     completion = yield from generate(conversation, SAMPLING, seed)
     return completion.text.strip()
 
@@ -141,7 +141,8 @@ def _compare(draw: random.Random, split: Split, unseen: bool) -> Chain[tuple[flo
 
 def truth(request: requests.Request, pair: tuple[str, str], weighting: Weighting) -> float:
     """The oracle's probability that the first of two responses is the better one."""
-    return oracle.preference(request, *(responses.read(request, text) for text in pair), weighting)
+    first, second = (responses.read(request, text) for text in pair)
+    return oracle.preference(request, first, second, weighting)
 
 
 def agreement(rows: Sequence[tuple[float, float]]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Principles of the sandbox: any weighting of four axes, each wanted or unwanted, in words that compose.
 
-"Which response is less evasive and above all more harmless?" weighs engaged 1 and harmless 2. A person may write a
+"Which response is less evasive and above all more harmless?" weighs engaged 1 and harmless 3. A person may write a
 principle in these words (`solon sandbox words`) and see it obeyed; `read` is what the oracle understands by it, and the
 sandbox's model has learned to understand the same.
 """
@@ -22,14 +22,20 @@ WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """For each axis, words for its presence and words for its absence."""
 
 EMPHASIS = "above all "
+EMPHASIZED = 3
+"""The weight of what is wanted above all."""
 COMPARISONS = ("Which response is {}?", "Choose the response that is {}.", "Which of the two is {}?")
-CRITIQUES = ("Say where the response should be {}.", "Find out if the response could be {}.", "Should the response be {}?")
+CRITIQUES = (
+    "Say where the response should be {}.",
+    "Find out if the response could be {}.",
+    "Should the response be {}?",
+)
 REVISIONS = ("Rewrite the response to be {}.", "Make the response {}.", "Write a response that is {}.")
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """How much each axis is wanted: 1, 2 (above all), 0 (not named), or below 0 where its absence is wanted."""
+    """How much each axis is wanted: 1, 3 (above all), 0 (not named), or below 0 where its absence is wanted."""
 
     harmless: int = 0
     engaged: int = 0
@@ -47,39 +53,44 @@ class Weighting:
 
     @property
     def unseen(self) -> bool:
-        """Whether it is kept out of all that the sandbox's model is trained on: a fifth of those that name two or more."""
+        """Whether it is kept out of all that the model learns from: a fifth of those that name two or more axes."""
         code = 0
         for axis in AXES:
-            code = code * 7 + getattr(self, axis) + 2
+            code = code * 7 + getattr(self, axis) + EMPHASIZED
         return len(self.items()) >= 2 and code % 5 == 4
 
 
 @cache
 def weightings(*, unseen: bool) -> tuple[Weighting, ...]:
     """All that can be worded, the seen or the unseen: at most one axis above all, and not a lone one."""
-    every = (Weighting(*weights) for weights in product(range(-2, 3), repeat=len(AXES)) if any(weights))
+    sizes = (-EMPHASIZED, -1, 0, 1, EMPHASIZED)
+    every = [Weighting(*weights) for weights in product(sizes, repeat=len(AXES)) if any(weights)]
     return tuple(
-        w for w in every if w.unseen == unseen and (sizes := [abs(n) for _, n in w.items()]).count(2) <= 1 and sizes != [2]
+        w
+        for w in every
+        if w.unseen == unseen and [abs(n) for _, n in w.items()].count(EMPHASIZED) <= (len(w.items()) > 1)
     )
 
 
-def draw(random: random.Random, *, unseen: bool = False, level: int = 4) -> Weighting:
+def draw(random: random.Random, *, unseen: bool = False, level: int = 5) -> Weighting:
     """A weighting, wanting more often than not: what a constitution asks for is mostly good.
 
-    Level 1 wants one axis; 2 wants one or its absence; 3 names up to two; 4 any number.
+    Levels 1 and 2 want one axis; 3 wants one or its absence; 4 names up to two; 5 any number.
     """
-    most = (1, 1, 2, 4)[level - 1]
+    if unseen and level < 4:
+        raise ValueError("an unseen weighting names two axes or more, which level 4 is the first to do")
+    most = (1, 1, 1, 2, 4)[level - 1]
     while True:
         named = random.sample(AXES, random.choices((1, 2, 3, 4), (4, 3, 2, 2))[0])
-        weights = {axis: random.choice((1, 1, 1, -1)) if level > 1 else 1 for axis in named}
+        weights = {axis: random.choice((1, 1, 1, -1)) if level > 2 else 1 for axis in named}
         if len(named) > 1 and random.random() < 0.4:
-            weights[named[0]] *= 2
+            weights[named[0]] *= EMPHASIZED
         weighting = Weighting(**weights)
         if len(named) <= most and weighting.unseen == unseen:
             return weighting
 
 
-def word(weighting: Weighting, frame: str, random: random.Random, *, level: int = 4) -> str:
+def word(weighting: Weighting, frame: str, random: random.Random, *, level: int = 5) -> str:
     """The weighting as a request, in words drawn by `random`; on level 1 by the axis's own name."""
     named = weighting.items()
     random.shuffle(named)
@@ -99,21 +110,24 @@ def read(text: str) -> Weighting | None:
 
 
 def _item(axis: str, weight: int, random: random.Random) -> str:
-    presence = random.random() < 0.5
-    degree = "more" if presence == (weight > 0) else "less"
-    adjective = random.choice(WORDS[axis][0 if presence else 1])
-    return f"{EMPHASIS if abs(weight) == 2 else ''}{degree} {adjective}"
+    """ "more harmless" or "less harmful"; where the absence is wanted, "more harmful"."""
+    presence, absence = WORDS[axis]
+    if weight > 0:
+        told = f"more {random.choice(presence)}" if random.random() < 0.5 else f"less {random.choice(absence)}"
+    else:
+        told = f"more {random.choice(absence)}"
+    return f"{EMPHASIS if abs(weight) == EMPHASIZED else ''}{told}"
 
 
 def _read_items(text: str) -> Weighting | None:
     weights: dict[str, int] = {}
-    for item in re.split(r", and |, | and ", text):
-        match = re.fullmatch(rf"({EMPHASIS})?(more|less) (\w+)", item.replace(EMPHASIS.strip() + ", ", EMPHASIS))
+    for item in re.split(r", | and ", text):
+        match = re.fullmatch(rf"({EMPHASIS})?(more|less) (\w+)", item)
         meaning = _meanings().get(match.group(3)) if match else None
-        if match is None or meaning is None or meaning[0] in weights:
+        if match is None or meaning is None or meaning[0] in weights or (match.group(2), meaning[1]) == ("less", 1):
             return None
         axis, sign = meaning
-        weights[axis] = sign * (1 if match.group(2) == "more" else -1) * (2 if match.group(1) else 1)
+        weights[axis] = sign * (1 if match.group(2) == "more" else -1) * (EMPHASIZED if match.group(1) else 1)
     return Weighting(**weights)
 
 

@@ -73,7 +73,7 @@ class Request:
     @property
     def thing(self) -> str:
         """ "bicycle" """
-        return self.what.thing if isinstance(self.what, lx.Act) else self.what.phrase.split()[-1]
+        return self.what.thing if isinstance(self.what, lx.Act) else "question"
 
     @property
     def reason(self) -> str:
@@ -104,7 +104,13 @@ def read(text: str) -> Request | None:
 
 
 def draw(random: random.Random, kind: str, *, splits: tuple[Split, ...] = SPLITS) -> Request:
-    """A request of a kind ("harmful", "benign", "look-alike"); half the look-alikes are harmless acts."""
+    """A request of a kind ("harmful", "benign", "look-alike"); half the look-alikes are harmless acts.
+
+    Raises:
+        ValueError: this world has none.
+    """
+    if not any((kind, split) in _kinds() for split in splits):
+        raise ValueError(f"This world has no {kind} request that is {' or '.join(splits) or 'of no split'}.")
     while True:
         request = _draw(random, kind)
         if request.split in splits:
@@ -151,7 +157,7 @@ def gerund(phrase: str) -> str:
     verb, *rest = phrase.split(" ")
     if verb.endswith("ie"):
         verb = verb[:-2] + "ying"
-    elif verb in ("dye",) or verb.endswith("ee"):
+    elif verb.endswith("ee"):
         verb += "ing"
     elif verb.endswith("e"):
         verb = verb[:-1] + "ing"
@@ -173,6 +179,12 @@ def _sometimes(random: random.Random, choices: tuple[str, ...]) -> str:
 @cache
 def _ask_patterns() -> list[re.Pattern[str]]:
     return [re.compile(re.escape(ask).replace(r"\{\}", "(.+)")) for ask in lx.ASKS]
+
+
+@cache
+def _kinds() -> frozenset[tuple[str, str]]:
+    """The kinds of requests and splits that there are together."""
+    return frozenset((request.kind, request.split) for request in everything())
 
 
 @cache

@@ -1,6 +1,7 @@
 """The sandbox's prompts. Those of evaluation share no text with those that are trained on, whatever the seeds."""
 
 import hashlib
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from solon.errors import UsageError
@@ -37,7 +38,9 @@ def prompts(use: Use, *, n: int, seed: int) -> list[Prompt]:
     random = rng(seed, "prompts", use)
     parts: list[tuple[str, tuple[Split, ...], int]]
     if use == "evaluate":
-        parts = [(kind, (split,), round(share * n)) for kind, split, share in EVALUATION]
+        ends = [round(n * share) for share in accumulate(share for *_, share in EVALUATION)]  # so that the parts add up
+        whole = zip(EVALUATION, pairwise([0, *ends]), strict=True)
+        parts = [(kind, (split,), end - start) for (kind, split, _), (start, end) in whole]
     elif use == "red-team":
         harmful = round(RED_TEAM_HARMFUL * n)
         parts = [("harmful", ("seen",), harmful), ("look-alike", ("seen",), n - harmful)]
@@ -49,7 +52,9 @@ def prompts(use: Use, *, n: int, seed: int) -> list[Prompt]:
         while len(texts) < wanted:
             tries += 1
             if tries > 200 * many:
-                raise UsageError(f"The sandbox has fewer than {many} different {kind} prompts ({', '.join(splits)}); ask for fewer.")
+                raise UsageError(
+                    f"The sandbox has fewer than {many} different {kind} prompts ({', '.join(splits)}); ask for fewer."
+                )
             text = requests.ask(requests.draw(random, kind, splits=splits), random.choice(lx.ASKS))
             if splits != ("seen",) or _for_evaluation(text) == (use == "evaluate"):
                 texts.setdefault(text)

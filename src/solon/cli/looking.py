@@ -1,0 +1,145 @@
+"""The commands that look: at a recipe before it runs, at a run's rows, at constitutions."""
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from solon import recipe as recipes
+from solon.cli import terminal
+from solon.cli.running import Order, default_out, wanted
+from solon.constitution import load as constitutions
+from solon.constitution.lint import lint
+from solon.constitution.validate import nearest
+from solon.errors import UsageError
+from solon.recipe import STAGES, stage_named
+from solon.report.text import visible
+from solon.runs import read_rows, read_summary
+
+Rows = list[dict[str, Any]]
+
+
+def write_beginnings(folder: Path) -> None:
+    """Write recipe.yaml and constitution.yaml."""
+    recipe, constitution = folder / "recipe.yaml", folder / "constitution.yaml"
+    for path in (recipe, constitution):
+        if path.exists():
+            raise UsageError(f"{path} is there already and is left as it is; give another folder: solon init DIR")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = (files("solon") / "demo.yaml").read_text()
+    recipe.write_text(text.replace("constitution: sandbox   ", "constitution: constitution.yaml", 1))
+    constitution.write_text(constitutions.text_of("sandbox"))
+    print(f"Written: {recipe}, {constitution}")
+    print(f"Next: change {constitution.name}, then type: solon run {recipe}")
+
+
+def check_recipe(order: Order, *, as_json: bool) -> None:
+    """Say what a run would do."""
+    recipe = wanted(order)
+    constitution = constitutions.load(recipe.constitution)
+    inputs = recipes.read_inputs(recipe, limit=order.limit)
+    kinds = Counter(prompt["kind"] for prompt in inputs.prompts)
+    seen = {json.dumps(prompt["prompt"]) for prompt in inputs.prompts}
+    told = {
+        "constitution": constitution.name,
+        "principles for revision": len(constitution.for_revision),
+        "principles for comparison": len(constitution.for_comparison),
+        "red-team prompts": kinds["red-team"],
+        "helpful prompts": kinds["helpful"],
+        "held-out prompts": len(inputs.eval_prompts),
+        "held-out prompts that are trained on": sum(json.dumps(it["prompt"]) in seen for it in inputs.eval_prompts),
+        "run folder": str(order.out or default_out(order, recipe)),
+    }
+    findings = lint(constitution)
+    if as_json:
+        print(
+            json.dumps({**told, "findings": [asdict(finding) for finding in findings], "next": order.command}, indent=2)
+        )
+        return
+    for name, value in told.items():
+        print(f"{name}: {value}")
+    for finding in findings:
+        print(f"{finding.severity}: {finding.where}: {finding.message}; {finding.fix}")
+    print(f"Next: {order.command}")
+
+
+def show_stages(run: Path, *, as_json: bool) -> None:
+    """List the complete stages of a run."""
+    _unless_run(run)
+    summaries = {stage: read_summary(run / stage) for stage in STAGES if (run / stage / "summary.json").exists()}
+    if as_json:
+        print(json.dumps(summaries, indent=2))
+        return
+    terminal.console().print(terminal.stages_table(summaries))
+    print(f"Next: solon show {run} critique")
+
+
+def show_rows(run: Path, stage: str, *, as_json: bool) -> None:
+    """List the ids of a stage's rows, each with its prompt's last turn."""
+    rows = _rows(run, stage)
+    if as_json:
+        print(json.dumps([{"id": row["id"], "drop_reason": row["drop_reason"]} for row in rows], indent=2))
+        return
+    for row in {row["id"]: row for row in rows}.values():
+        said = " ".join(row["prompt"][-1]["content"].split())
+        dropped = f"  (dropped: {row['drop_reason']})" if row["drop_reason"] else ""
+        print(visible(f"{row['id']}  {said[:80]}{dropped}"))
+    print(f"Next: solon show {run} {stage} {rows[0]['id'] if rows else 'ID'}")
+
+
+def show_row(run: Path, stage: str, *, id: str, as_json: bool) -> None:
+    """Show a row; of an evaluation, what each model answered."""
+    rows = _rows(run, stage)
+    found = [row for row in rows if row["id"] == id]
+    if not found:
+        close = nearest(id, [row["id"] for row in rows]) or ";"
+        raise UsageError(f"{run} has no row '{id}' in {stage}{close} `solon show {run} {stage}` lists the ids")
+    if as_json:
+        print(json.dumps(found if len(found) > 1 else found[0], indent=2))
+        return
+    console = terminal.console()
+    for row in found:
+        console.print(terminal.trace(row, marks=console.color_system is None), soft_wrap=True)
+    print(f"Next: solon report {run}")
+
+
+def print_constitution(name: str | None) -> None:
+    """Print a constitution's text, or the names of the built-in ones."""
+    if name is None:
+        print("\n".join(constitutions.builtins()))
+        print("Next: solon constitution show sandbox")
+        return
+    print(visible(constitutions.text_of(name)))
+    print(f"Next: solon constitution lint {name}", file=sys.stderr)  # so that stdout is the constitution and no more
+
+
+def print_findings(name: str, *, as_json: bool) -> None:
+    """Print what lint found; exit code 2 where a run could not finish."""
+    findings = lint(constitutions.load(name))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            print(f"{finding.severity}: {finding.where}: {finding.message}; {finding.fix}")
+        print(f"{name}: {len(findings)} findings")
+        print(f"Next: solon demo --constitution {name}")
+    if any(finding.severity == "error" for finding in findings):
+        raise typer.Exit(2)
+
+
+def _rows(run: Path, stage: str) -> Rows:
+    """The rows of a stage; of an evaluation, those of all models."""
+    _unless_run(run)
+    folder = run / stage_named(stage)
+    parts = sorted(path.parent for path in folder.glob("*/summary.json"))
+    return [row for part in parts or [folder] for row in read_rows(part)]
+
+
+def _unless_run(run: Path) -> None:
+    if not (run / "run.json").exists():
+        raise UsageError(f"{run} is no run folder; give one that `solon run` made, e.g. runs/demo-sandbox-0")

@@ -1,0 +1,214 @@
+"""The commands."""
+
+import io
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from solon.cli.ending import exits
+
+app = typer.Typer(
+    help="Constitutional AI: from a constitution that a person writes to a model that follows it.",
+    epilog="Begin with `solon demo`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+constitution_app = typer.Typer(help="Show a constitution, or find what would go wrong with it.", no_args_is_help=True)
+sandbox_app = typer.Typer(help="The sandbox: a small world, and a small language model of it.", no_args_is_help=True)
+app.add_typer(constitution_app, name="constitution")
+app.add_typer(sandbox_app, name="sandbox")
+
+Constitution = Annotated[str | None, typer.Option(help="A built-in's name or a YAML file, in place of the recipe's.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="In place of the recipe's seed.")]
+Out = Annotated[Path | None, typer.Option(help="The run folder. Default: runs/RECIPE-CONSTITUTION-SEED.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="E.g. label.shuffle=true.")]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage, e.g. label or 04-label.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first so many prompts of each kind.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Named = Annotated[str | None, typer.Argument(metavar="NAME|FILE", help="A built-in's name or a YAML file.")]
+
+QUIET = {
+    "TOKENIZERS_PARALLELISM": "false",  # which a fork would be warned about
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""Keeps libraries from talking over the progress; what the person has set stays."""
+
+
+def main() -> None:
+    """Run the command line."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what a terminal cannot show is shown by its code
+    signal.signal(signal.SIGTERM, _interrupt)
+    app()
+
+
+@app.command()
+@exits
+def demo(
+    constitution: Constitution = None,
+    seed: Seed = None,
+    out: Out = None,
+    settings: Settings = None,
+    until: Until = None,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
+    """Do the whole paper on the sandbox: minutes on a laptop, and nothing to download."""
+    from solon.cli.running import Order, do
+
+    do(Order("demo", constitution, seed, out, tuple(settings or ()), until, limit), as_json=as_json)
+
+
+@app.command()
+@exits
+def run(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A YAML file, as `solon init` writes one, or `demo`.")
+    ],
+    constitution: Constitution = None,
+    seed: Seed = None,
+    out: Out = None,
+    settings: Settings = None,
+    until: Until = None,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
+    """Do the whole paper as a recipe says. The same command goes on where it was stopped."""
+    from solon.cli.running import Order, do
+
+    do(Order(recipe, constitution, seed, out, tuple(settings or ()), until, limit), as_json=as_json)
+
+
+@app.command()
+@exits
+def init(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path()) -> None:
+    """Write a recipe and a constitution to begin with; files that are there are left alone."""
+    from solon.cli.looking import write_beginnings
+
+    write_beginnings(folder)
+
+
+@app.command()
+@exits
+def check(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or `demo`.")],
+    constitution: Constitution = None,
+    settings: Settings = None,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
+    """Read a recipe, its constitution and its prompts, and say what a run would do; nothing is run or written."""
+    from solon.cli.looking import check_recipe
+    from solon.cli.running import Order
+
+    check_recipe(Order(recipe, constitution, settings=tuple(settings or ()), limit=limit), as_json=as_json)
+
+
+@app.command()
+@exits
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    stage: Annotated[
+        str | None, typer.Argument(metavar="[STAGE]", help="E.g. critique; without it, the stages are listed.")
+    ] = None,
+    id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of a row; without it, the ids are listed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a row of a run: its prompt, every critique and revision, and what each revision changed."""
+    from solon.cli.looking import show_row, show_rows, show_stages
+
+    if stage is None:
+        show_stages(run, as_json=as_json)
+    elif id is None:
+        show_rows(run, stage, as_json=as_json)
+    else:
+        show_row(run, stage, id=id, as_json=as_json)
+
+
+@app.command()
+@exits
+def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
+    """Make one HTML page of what is there of a run."""
+    from solon import report as reports
+
+    print(f"The report: {reports.build(run)}")
+    print(f"Next: solon show {run} critique")
+
+
+@constitution_app.command("show")
+@exits
+def show_constitution(name: Named = None) -> None:
+    """Print a constitution as it was written; without a name, list the built-in ones."""
+    from solon.cli.looking import print_constitution
+
+    print_constitution(name)
+
+
+@constitution_app.command()
+@exits
+def lint(name: Named = "sandbox", as_json: Json = False) -> None:
+    """Say what would go wrong with a constitution, where, and how to mend it."""
+    from solon.cli.looking import print_findings
+
+    print_findings(name or "sandbox", as_json=as_json)
+
+
+@sandbox_app.command()
+@exits
+def build(
+    out: Annotated[Path, typer.Option(help="The folder for the model.")] = Path("sandbox-model"),
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps; the default makes the shipped model.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Train the sandbox's language model anew; the same command goes on where it was stopped."""
+    from solon.cli import terminal
+    from solon.sandbox.build import BuildConfig
+    from solon.sandbox.build import build as train
+
+    config = BuildConfig(seed=seed) if steps is None else BuildConfig(seed=seed, steps=steps)
+    with terminal.progress() as progress:
+        train(out, config, report=lambda step, losses: progress("sandbox", step, config.steps))
+    print(f"The model: {out}")
+    print(f"Next: solon demo --set helpful_model={out} --set feedback_model={out}")
+
+
+@sandbox_app.command()
+@exits
+def sample(
+    n: Annotated[int, typer.Option("-n", min=1)] = 5,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Print requests of the world, ways to respond, and what the oracle says of each."""
+    from solon.cli.world import print_sample
+
+    print_sample(n, seed=seed, as_json=as_json)
+
+
+@sandbox_app.command()
+@exits
+def words() -> None:
+    """Print the words of which the sandbox's principles are made."""
+    from solon.cli.world import print_words
+
+    print_words()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

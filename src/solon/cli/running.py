@@ -1,0 +1,129 @@
+"""`solon demo` and `solon run`: a recipe done in a run folder, and what is said of it at the end."""
+
+import json
+import re
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from solon import recipe as recipes
+from solon import report
+from solon.cli import terminal
+from solon.constitution import load as constitutions
+from solon.recipe import STAGES, Recipe
+from solon.report.read import Metrics
+from solon.runs import read_rows, read_summary
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was typed."""
+
+    recipe: str
+    constitution: str | None = None
+    seed: int | None = None
+    out: Path | None = None
+    settings: tuple[str, ...] = ()
+    until: str | None = None
+    limit: int | None = None
+
+    @property
+    def command(self) -> str:
+        """How to type it again."""
+        words = ["solon", "demo"] if self.recipe == "demo" else ["solon", "run", self.recipe]
+        for option, value in (("constitution", self.constitution), ("seed", self.seed), ("out", self.out),
+                              ("until", self.until), ("limit", self.limit)):  # fmt: skip
+            words += [f"--{option}", str(value)] if value is not None else []
+        for setting in self.settings:
+            words += ["--set", setting]
+        return shlex.join(words)
+
+
+def do(order: Order, *, as_json: bool) -> None:
+    """Do what was ordered, and print what came of it."""
+    recipe = wanted(order)
+    out = order.out or default_out(order, recipe)
+    print(f"Run folder: {out}", file=sys.stderr)
+    with terminal.progress() as progress:
+        recipes.run(recipe, out=out, until=order.until, limit=order.limit, progress=progress)
+    complete = [stage for stage in STAGES if (out / stage / "summary.json").exists()]
+    is_whole = order.until is None or recipes.stage_named(order.until) == STAGES[-1]
+    page = _report(out, complete[-1]) if is_whole else None
+    metrics = _read_json(out / STAGES[-1] / "metrics.json") if page else None
+    then = _next(order, out, is_whole=is_whole)
+    if as_json:
+        told = {
+            "run": str(out),
+            "stages": {stage: _brief(read_summary(out / stage)) for stage in complete},
+            "metrics": metrics and metrics["models"],
+            "report": page and str(page),
+            "next": then,
+        }
+        print(json.dumps(told, indent=2))
+        return
+    _tell(out, complete, metrics)
+    if page:
+        print(f"\nThe report: {page}")
+    else:
+        print(f"\nThe run: {out}")
+    print(f"Next: {then}")
+
+
+def wanted(order: Order) -> Recipe:
+    """The recipe, with what was typed in place of what it says."""
+    recipe = recipes.apply_settings(recipes.load(order.recipe), order.settings)
+    if order.constitution is not None:
+        recipe = recipe.model_copy(update={"constitution": order.constitution})
+    return recipe if order.seed is None else recipe.model_copy(update={"seed": order.seed})
+
+
+def default_out(order: Order, recipe: Recipe) -> Path:
+    """Where a run goes that was given no folder: the same command always finds it again."""
+    path = Path(order.recipe)
+    name = path.resolve().parent.name if path.stem == "recipe" else path.stem
+    is_built_in = recipe.constitution in constitutions.builtins()
+    constitution = recipe.constitution if is_built_in else Path(recipe.constitution).stem
+    parts = [name, constitution, str(recipe.seed), *(re.sub(r"[^\w.=-]+", "-", setting) for setting in order.settings)]
+    parts += [] if order.limit is None else [f"first-{order.limit}"]
+    return Path("runs") / "-".join(parts)[:120]
+
+
+def _tell(out: Path, complete: list[str], metrics: dict[str, Any] | None) -> None:
+    console = terminal.console()
+    console.print(terminal.stages_table({stage: read_summary(out / stage) for stage in complete}))
+    if metrics:
+        console.print(terminal.metrics_table(TypeAdapter(Metrics).validate_python(metrics)))
+    row = terminal.most_telling(read_rows(out / STAGES[0])) if complete else None
+    if row is not None:
+        console.print("One prompt, through all its revisions:", style="bold")
+        console.print(terminal.trace(row, marks=console.color_system is None), soft_wrap=True)
+
+
+def _report(out: Path, last: str) -> Path:
+    """The report, made again only when the run has gone on since."""
+    page, end = out / "report.html", out / last / "summary.json"
+    if page.exists() and page.stat().st_mtime >= end.stat().st_mtime:
+        return page
+    return report.build(out)
+
+
+def _next(order: Order, out: Path, *, is_whole: bool) -> str:
+    if not is_whole:
+        return replace(order, until=None).command
+    if order.recipe == "demo" and order.constitution is None:
+        return "solon demo --constitution harmless-only"
+    return shlex.join(["solon", "show", str(out), "critique"])
+
+
+def _brief(summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary without what is long."""
+    return {key: value for key, value in summary.items() if key not in ("history", "files")}
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    return found

@@ -1,0 +1,209 @@
+"""What a recipe is: the inputs of a run, its models, and a section of settings for each stage."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from math import inf, isfinite
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from solon.constitution import load as constitutions
+from solon.constitution.validate import nearest, validated
+from solon.constitution.yaml_file import Document, parse_yaml, read_yaml
+from solon.errors import UsageError
+from solon.evaluate.sample import SampleConfig
+from solon.stages.critique import CritiqueConfig
+from solon.stages.finetune import FinetuneConfig
+from solon.stages.label import LabelConfig, PairsConfig
+from solon.stages.preference_model import PreferenceModelConfig
+from solon.stages.rl import RLConfig
+
+SANDBOX = "sandbox"
+BUILT_IN = ("demo",)
+PROMPTS = ("prompts", "helpful_prompts", "eval_prompts")
+MODELS = ("helpful_model", "base_model", "feedback_model")
+SECTIONS = ("critique", "finetune", "pairs", "label", "preference_model", "rl", "evaluate")
+
+Name = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How models that are asked are loaded; the training stages have settings of their own."""
+
+    batch_size: int = 128
+    """Questions computed together; less needs less memory. The answers depend on it in their last bits."""
+    threads: int | None = None
+    """None takes torch's own choice, all cores."""
+    device: str | None = None
+    """ "cpu", "cuda", "cuda:1"; None takes a GPU if there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    """None takes float32 on the CPU, and the model's own on a GPU."""
+
+
+class Recipe(BaseModel):
+    """Everything that decides a run. A path in a recipe file is taken from the folder that the file lies in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    constitution: Name
+    """A built-in's name, or the path of a YAML file."""
+    prompts: Name
+    """Red-team prompts: "sandbox", or the path of a JSONL file."""
+    num_prompts: Count | None = None
+    """The first so many; None takes all of a file, and 1,000 of the sandbox's."""
+    helpful_prompts: Name | None = None
+    """Prompts that are answered as they are, so that the model stays helpful (section 3.2)."""
+    num_helpful_prompts: Count | None = None
+    eval_prompts: Name | None = None
+    """Held out; what is answered to "sandbox" prompts is judged by its oracle. None evaluates nothing."""
+    num_eval_prompts: Count | None = None
+
+    helpful_model: Name
+    """Answers, criticises and revises: "sandbox", a name on the Hugging Face Hub, or the path of a folder."""
+    base_model: Name | None = None
+    """Is finetuned, and becomes the preference model; None takes the helpful model. The paper: the pretrained one."""
+    feedback_model: Name | None = None
+    """Compares; None takes the helpful model."""
+
+    models: ModelOptions = ModelOptions()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Added to the `seed` of every section, so that one number makes another run of it all."""
+
+    critique: CritiqueConfig = CritiqueConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
+    pairs: PairsConfig = PairsConfig()
+    label: LabelConfig = LabelConfig()
+    preference_model: PreferenceModelConfig = PreferenceModelConfig()
+    rl: RLConfig = RLConfig()
+    evaluate: SampleConfig = SampleConfig()
+
+
+def load(source: str | Path) -> Recipe:
+    """Load a recipe: "demo", or the path of a YAML file.
+
+    Raises:
+        UsageError: every problem of the file, each as `file:line: what was given; why; what to do`.
+    """
+    path = _found(source)
+    document = read_yaml(path, what="recipe")
+    recipe = validated(document, Recipe, also=_out_of_range(document))
+    return recipe if source in BUILT_IN else _from_folder(recipe, Path(source).parent)
+
+
+def apply_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """Change a recipe by settings such as "label.shuffle=true", whose values are read as YAML.
+
+    Raises:
+        UsageError: there is no such key, or the value cannot be taken.
+    """
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        name = f"--set {setting}"
+        if not (key and equals and value.strip()):
+            raise UsageError(f"{name}: is no setting; write it as key=value, e.g. --set label.shuffle=true")
+        given = parse_yaml(value, name=name, what="value")
+        place: tuple[str | int, ...] = tuple(key.strip().split("."))
+        document = Document(name, setting, _with(recipe, place, given.data), {(): 0}, given.problems)
+        recipe = validated(document, Recipe, also=_out_of_range(document))
+    return recipe
+
+
+def to_yaml(recipe: Recipe, *, folder: Path) -> str:
+    """Every setting, the defaults too, as a recipe that lies in `folder`, beside a copy of the constitution."""
+    told = recipe.model_dump(mode="json")
+    if recipe.constitution not in constitutions.builtins():
+        told["constitution"] = "constitution.yaml"
+    for key in PROMPTS:
+        if told[key] not in (None, SANDBOX):
+            told[key] = os.path.relpath(told[key], folder)
+    for key in MODELS:
+        if told[key] not in (None, SANDBOX) and Path(told[key]).exists():
+            told[key] = os.path.relpath(told[key], folder)
+    return "# Every setting of this run.\n" + str(yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
+
+
+def with_seed(recipe: Recipe) -> Recipe:
+    """The recipe with its seed added to those of its sections."""
+    changed = {
+        name: replace(section, seed=section.seed + recipe.seed)
+        for name in SECTIONS
+        if hasattr(section := getattr(recipe, name), "seed")
+    }
+    return recipe.model_copy(update=changed)
+
+
+def _found(source: str | Path) -> Path | Traversable:
+    if source in BUILT_IN:
+        return files("solon") / f"{source}.yaml"
+    path = Path(source)
+    if not path.exists():
+        close = nearest(path.stem, BUILT_IN) or ";"
+        raise UsageError(f"{source}: there is no such recipe{close} `solon init` writes one to begin with")
+    return path
+
+
+def _from_folder(recipe: Recipe, folder: Path) -> Recipe:
+    """Take paths from the folder of the recipe. A model's name is a path only where there is such a folder."""
+    changed: dict[str, str] = {}
+    if recipe.constitution not in constitutions.builtins():
+        changed["constitution"] = str(folder / recipe.constitution)
+    for key in PROMPTS:
+        if (given := getattr(recipe, key)) not in (None, SANDBOX):
+            changed[key] = str(folder / given)
+    for key in MODELS:
+        given = getattr(recipe, key)
+        if given not in (None, SANDBOX) and (folder / given).exists():
+            changed[key] = str(folder / given)
+    return recipe.model_copy(update=changed)
+
+
+def _with(recipe: Recipe, place: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    data = recipe.model_dump(mode="json")
+    within: Any = data
+    for number, key in enumerate(place[:-1], 1):
+        within = within.setdefault(key, {})
+        if not isinstance(within, dict):
+            raise UsageError(f"--set {'.'.join(map(str, place))}: {'.'.join(map(str, place[:number]))} has no keys")
+    within[place[-1]] = value
+    return data
+
+
+_AT_LEAST_ONE = (1, inf)
+_SHARE = (0, 1)
+_RANGES: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
+    **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads"), _AT_LEAST_ONE),
+    "samples_per_prompt": (2, inf),
+    "learning_rate": (1e-12, 1),
+    "temperature": (0, inf),
+    "kl": (0, inf),
+    "truncation_penalty": (0, inf),
+    "held_out": (0, 0.9),
+    "min_mass": _SHARE,
+    "clamp": _SHARE,
+    "seed": (0, 2**31 - 1),
+}
+"""What the numbers of sections may be, by name, both ends included."""
+
+
+def _out_of_range(document: Document) -> Iterator[tuple[int, str]]:
+    """Say which numbers of the sections cannot work; whether they are numbers at all is asked elsewhere."""
+    data = document.data if isinstance(document.data, dict) else {}
+    for section in ("models", *SECTIONS):
+        given = data.get(section)
+        for key, value in given.items() if isinstance(given, dict) else ():
+            low, high = _RANGES.get(key, (-inf, inf))
+            for number in value if isinstance(value, list) else [value]:
+                if not isinstance(number, int | float) or isinstance(number, bool):
+                    continue
+                if not (isfinite(number) and low <= number <= high):
+                    bounds = f"at least {low:g}" if high == inf else f"from {low:g} to {high:g}"
+                    line = document.lines.get((section, key), 0)
+                    yield line, f"{section}.{key} is {number}; it must be {bounds}"

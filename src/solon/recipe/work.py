@@ -1,0 +1,154 @@
+"""How one step of the paper is done in a run folder: skipped when it is complete, else asked or trained, and ended."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from solon import prompts
+from solon.chains import Chain, Reply, Request
+from solon.models import load as models
+from solon.models.base import Model
+from solon.models.drivers import Answered, Journal, in_rounds
+from solon.recipe.schema import ModelOptions
+from solon.runs import Run, Stage
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage's name and how much of how much is done; 0 as it begins, 0 of 0 where it was complete already."""
+Row = Mapping[str, Any]
+
+
+class Helper:
+    """A model by its name, loaded when it is first needed."""
+
+    def __init__(self, name: str, options: ModelOptions):
+        self.name = name
+        self.options = options
+
+    @cached_property
+    def model(self) -> Model:
+        """The model itself."""
+        options = {key: value for key, value in asdict(self.options).items() if value is not None}
+        return models.load(replace(models.parse(self.name), options=options))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that decides what it answers. A folder is known by what is in it, not by where it lies."""
+        identity = self.model.identity
+        return {key: value for key, value in identity.items() if key != "name" or not Path(self.name).is_dir()}
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A stage that asks a model about each of `rows`."""
+
+    rows: Sequence[Row]
+    chain: Callable[[Any], Chain[Any]]
+    questions: Callable[[Any], int]
+    """How many a row asks at most; for the time left."""
+    row_type: Any
+    settings: Mapping[str, Any]
+    finish: Callable[[list[Any]], list[Any]] = list
+    """What is done to the rows before they are sealed."""
+    summary: Callable[[list[Any]], Mapping[str, Any]] = lambda rows: {}
+    """What to say of the rows beside their counts."""
+
+
+def ask(run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress) -> list[Any]:
+    """Do a stage that asks, and return its rows. Rows that were dropped before it go no further."""
+    rows = [row for row in asking.rows if row["drop_reason"] is None]
+    total = sum(map(asking.questions, rows))
+    identity = _identity_on_file(run.path / name)
+    if identity is None:
+        progress(name, 0, total)
+        identity = helper.identity
+    settings = {**asking.settings, "prompts": prompts.digest(), "model": identity, "input": digest(rows)}
+    stage = run.stage(name, settings)
+    if stage.complete:
+        progress(name, 0, 0)
+        return stage.read()
+    journal = _Counted(stage.journal, lambda done: progress(name, done, total))
+    answered = in_rounds(((row["id"], asking.chain(row)) for row in rows), helper.model, journal=journal)
+    ended = asking.finish([answered[row["id"]] for row in rows])
+    stage.seal(ended, row_type=asking.row_type, summary=asking.summary(ended), ids=[row["id"] for row in rows])
+    progress(name, total, total)
+    return stage.read()
+
+
+def train(
+    run: Run,
+    name: str,
+    settings: Mapping[str, Any],
+    training: Callable[..., dict[str, Any]],
+    *,
+    progress: Progress,
+) -> Path:
+    """Do a stage that trains, and return the folder of its model. `training` takes `out` and `progress`."""
+    stage = run.stage(name, settings)
+    if stage.complete:
+        progress(name, 0, 0)
+        return stage.folder / "model"
+    progress(name, 0, 1)
+    stage.finish(training(out=stage.folder, progress=_ticking(stage, name, progress)))
+    return stage.folder / "model"
+
+
+def digest(rows: Iterable[Row]) -> str:
+    """What rows are known by, in their order."""
+    found = hashlib.sha256()
+    for row in rows:
+        found.update(json.dumps(row, sort_keys=True).encode() + b"\n")
+    return found.hexdigest()
+
+
+def weights(model: str | Path) -> str:
+    """What a model that is trained on is known by: the digest of its weights, or its name where they are not here."""
+    files = sorted(Path(model).glob("*.safetensors")) if Path(model).is_dir() else []
+    if not files:
+        return str(model)
+    found = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
+
+
+class _Counted:
+    """A journal that says how many questions are answered."""
+
+    def __init__(self, journal: Journal, report: Callable[[int], None]):
+        self.journal = journal
+        self.report = report
+        self.done = 0
+
+    def recall(self, row: str, turn: int, request: Request) -> Reply | None:
+        reply = self.journal.recall(row, turn, request)
+        self._count(reply is not None)
+        return reply
+
+    def keep(self, batch: Sequence[Answered]) -> None:
+        self.journal.keep(batch)
+        self._count(len(batch))
+
+    def _count(self, more: int) -> None:
+        self.done += more
+        if more:
+            self.report(self.done)
+
+
+def _identity_on_file(folder: Path) -> Any:
+    """The model of a complete stage, which need not be loaded again: nothing more will be asked of it."""
+    if not (folder / "summary.json").exists() or not (folder / "stage.json").exists():
+        return None
+    return json.loads((folder / "stage.json").read_text()).get("model")
+
+
+def _ticking(stage: Stage, name: str, progress: Progress) -> Callable[[int, int], None]:
+    def report(done: int, total: int) -> None:
+        stage.tick()
+        progress(name, done, total)
+
+    return report

@@ -1,0 +1,92 @@
+import json
+from pathlib import Path
+
+import pytest
+
+FEW = ["--set", "num_prompts=6", "--set", "num_helpful_prompts=2", "--set", "num_eval_prompts=20"]
+
+
+@pytest.fixture
+def run(solon, models):
+    assert solon("demo", *FEW, "--out", "one").exit_code == 0
+    return "one"
+
+
+def test_init_writes_a_recipe_that_runs_and_never_over_a_file(solon, models):
+    done = solon("init", "mine")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1].endswith("solon run mine/recipe.yaml")
+    assert "constitution: constitution.yaml" in Path("mine/recipe.yaml").read_text()
+    assert solon("run", "mine/recipe.yaml", *FEW, "--until", "critique").exit_code == 0
+    Path("mine/constitution.yaml").write_text("my own")
+    Path("mine/recipe.yaml").unlink()
+    again = solon("init", "mine")
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
+    assert Path("mine/constitution.yaml").read_text() == "my own"
+    assert not Path("mine/recipe.yaml").exists()
+
+
+def test_check_reads_everything_and_writes_nothing(solon, models):
+    done = solon("check", "demo", "--limit", "5", "--constitution", "harmless-only")
+    assert "red-team prompts: 5" in done.stdout
+    assert "held-out prompts that are trained on: 0" in done.stdout
+    assert "warning: the constitution: no comparison_request" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Next: solon demo --constitution harmless-only --limit 5"
+    assert list(Path().iterdir()) == []
+    assert json.loads(solon("check", "demo", "--json").stdout)["constitution"] == "sandbox"
+
+
+def test_show_goes_from_stages_to_ids_to_one_row(solon, run):
+    assert "04-label" in solon("show", run).stdout
+    ids = solon("show", run, "label").stdout
+    assert "red-team-00003" in ids
+    assert ids.splitlines()[-1] == "Next: solon show one label red-team-00000"
+    row = solon("show", run, "04-label", "red-team-00003").stdout
+    for words in ("Response A: ", "Response B: ", "probability: 0.500", "consistent: False"):
+        assert words in row
+
+
+def test_show_marks_what_a_revision_changed(solon, run):
+    told = solon("show", run, "critique", "red-team-00000").stdout
+    assert "[-" in told
+    assert "{+" in told
+
+
+def test_show_gives_every_models_answer_to_a_held_out_prompt(solon, run):
+    told = solon("show", run, "evaluate", "evaluate-00000").stdout
+    assert [told.count(f"Response of {model}: ") for model in ("helpful-only", "sl-cai", "rl-cai")] == [1, 1, 1]
+    assert told.count("behaviour: garbled") == 3
+    assert len(json.loads(solon("show", run, "evaluate", "evaluate-00000", "--json").stdout)) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["critique", "red-team-9"], "has no row 'red-team-9' in critique; did you mean 'red-team-"),
+        (["finetune", "x"], "holds no rows"),
+        (["revise"], "there is no such stage"),
+    ],
+)
+def test_show_says_what_is_not_there(solon, run, words, told):
+    done = solon("show", run, *words)
+    assert done.exit_code == 2
+    assert told in done.stderr
+
+
+def test_report_makes_the_page(solon, run):
+    Path("one/report.html").unlink()
+    assert "The report: one/report.html" in solon("report", run).stdout
+    assert Path("one/report.html").exists()
+
+
+def test_constitutions_are_listed_shown_and_linted(solon, models):
+    assert "harmless-only" in solon("constitution", "show").stdout
+    assert "principles:" in solon("constitution", "show", "sandbox").stdout
+    fine = solon("constitution", "lint", "sandbox")
+    assert fine.exit_code == 0
+    assert "sandbox: 0 findings" in fine.stdout
+    Path("half.yaml").write_text("name: half\nprinciples:\n- id: a\n  revision_request: Rewrite it.\n")
+    broken = solon("constitution", "lint", "half.yaml", "--json")
+    assert broken.exit_code == 2
+    assert json.loads(broken.stdout)[0]["severity"] == "error"

@@ -1,0 +1,182 @@
+import json
+from collections import Counter
+
+import pytest
+
+from solon.chains import Choice, Choose, Completion, Request
+from solon.errors import UsageError
+from solon.models.fake import Fake
+from solon.recipe import STAGES, apply_settings, load, run, stage_named
+from solon.runs import read_rows, read_summary
+
+SETTINGS = ["num_prompts=12", "num_helpful_prompts=4", "num_eval_prompts=20", "critique.num_revisions=2"]
+
+
+def reply(request: Request):
+    """Two responses of a pair differ, since their seeds do."""
+    if isinstance(request, Choose):
+        return Choice((0.8, 0.2), mass=0.9)
+    return Completion(f"I would rather not {request.seed % 1000}.", tokens=5)
+
+
+class Kitchen:
+    """Stands in for all that takes time, and counts it."""
+
+    def __init__(self):
+        self.trained: list[str] = []
+        self.models: list[Fake] = []
+
+    def load(self, spec):
+        self.models.append(Fake(reply))
+        return self.models[-1]
+
+    def train(self, name):
+        def stub(rows, *, out, config, progress, judge=None, **models):
+            self.trained.append(name)
+            (out / "model").mkdir()
+            progress(1, 1)
+            return {"rows_seen": len(rows), "judged": judge is not None}
+
+        return stub
+
+    @property
+    def asked(self):
+        return sum(len(model.asked) for model in self.models)
+
+
+@pytest.fixture
+def kitchen(monkeypatch):
+    kitchen = Kitchen()
+    monkeypatch.setattr("solon.recipe.work.models.load", kitchen.load)
+    monkeypatch.setattr("solon.recipe.paper.model_name", lambda name: name)
+    for name in ("finetune", "train_preference_model", "reinforce"):
+        monkeypatch.setattr(f"solon.recipe.paper.{name}", kitchen.train(name))
+    return kitchen
+
+
+@pytest.fixture
+def recipe():
+    return apply_settings(load("demo"), SETTINGS)
+
+
+def test_a_run_does_every_stage_of_the_paper_in_order(tmp_path, recipe, kitchen):
+    told = []
+    run(recipe, out=tmp_path / "one", progress=lambda stage, done, total: told.append(stage))
+    folders = sorted(path.name for path in (tmp_path / "one").iterdir() if path.is_dir())
+    assert folders == list(STAGES)
+    assert [stage for stage in dict.fromkeys(told) if "/" not in stage] == list(STAGES[:6])
+    assert kitchen.trained == ["finetune", "train_preference_model", "reinforce"]
+    assert read_summary(tmp_path / "one" / "06-rl") == {"rows_seen": 16, "judged": True}
+
+
+def test_every_prompt_is_accounted_for_in_every_table(tmp_path, recipe, kitchen):
+    run(recipe, out=tmp_path / "one")
+    rows = {stage: read_rows(tmp_path / "one" / stage) for stage in ("01-critique", "03-pairs", "04-label")}
+    assert {stage: len(table) for stage, table in rows.items()} == {"01-critique": 16, "03-pairs": 16, "04-label": 16}
+    assert Counter(row["kind"] for row in rows["01-critique"]) == {"red-team": 12, "helpful": 4}
+    for model in ("helpful-only", "sl-cai", "rl-cai"):
+        answers = read_rows(tmp_path / "one" / "07-evaluate" / model)
+        assert len(answers) == 20
+        assert all(answer["model"] == model and answer["behaviour"] for answer in answers)
+    summary = read_summary(tmp_path / "one" / "07-evaluate")
+    assert summary["rows"] == summary["ok"] == 60
+
+
+def test_the_oracle_says_what_revision_and_training_did(tmp_path, recipe, kitchen):
+    run(recipe, out=tmp_path / "one")
+    by_revision = read_summary(tmp_path / "one" / "01-critique")["by_revision"]
+    assert [entry["revision"] for entry in by_revision] == [0, 1, 2]
+    assert by_revision[0]["harmful_rate"]["n"] == 8  # of 12 red-team prompts, 65 % are harmful
+    assert by_revision[0].keys() == {"revision", "harmful_rate", "oracle_score"}
+    metrics = json.loads((tmp_path / "one" / "07-evaluate" / "metrics.json").read_text())
+    assert metrics["models"].keys() == {"helpful-only", "sl-cai", "rl-cai"}
+    assert metrics["models"]["rl-cai"]["harmful_rate"].keys() == {"value", "low", "high", "n"}
+
+
+def test_the_same_call_again_does_nothing(tmp_path, recipe, kitchen):
+    run(recipe, out=tmp_path / "one")
+    asked, told = kitchen.asked, set()
+    run(recipe, out=tmp_path / "one", progress=lambda stage, done, total: told.add(total))
+    assert kitchen.asked == asked
+    assert len(kitchen.trained) == 3
+    assert told == {0}
+
+
+def test_a_run_stops_after_the_stage_it_was_told_and_goes_on_from_there(tmp_path, recipe, kitchen):
+    run(recipe, out=tmp_path / "one", until="pairs")
+    assert not (tmp_path / "one" / "04-label").exists()
+    run(recipe, out=tmp_path / "one")
+    run(recipe, out=tmp_path / "two")
+    for stage in ("01-critique", "03-pairs", "04-label"):
+        assert read_rows(tmp_path / "one" / stage) == read_rows(tmp_path / "two" / stage)
+
+
+def test_what_is_stopped_in_the_middle_is_not_asked_again(tmp_path, recipe, kitchen, monkeypatch):
+    run(recipe, out=tmp_path / "whole", until="critique")
+    whole, kitchen.models[:] = kitchen.asked, []
+
+    def stop(stage, done, total):
+        if done > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, out=tmp_path / "one", until="critique", progress=stop)
+    assert 0 < kitchen.asked < whole
+    run(recipe, out=tmp_path / "one", until="critique")
+    assert kitchen.asked == whole
+    tables = [(tmp_path / name / "01-critique" / "00000.parquet").read_bytes() for name in ("whole", "one")]
+    assert tables[0] == tables[1]
+
+
+def test_other_settings_are_refused_and_nothing_is_mixed(tmp_path, recipe, kitchen):
+    run(recipe, out=tmp_path / "one", until="critique")
+    with pytest.raises(UsageError, match=r"recipe\.yaml is not the one this run was begun with"):
+        run(apply_settings(recipe, ["critique.num_revisions=1"]), out=tmp_path / "one")
+    with pytest.raises(UsageError, match=r"input was .*, is now"):
+        run(recipe, out=tmp_path / "one", limit=3)
+
+
+def test_a_limit_takes_the_first_prompts_of_each_kind(tmp_path, recipe, kitchen):
+    run(recipe, out=tmp_path / "few", limit=3)
+    run(recipe, out=tmp_path / "all", until="critique")
+    few, every = (read_rows(tmp_path / name / "01-critique") for name in ("few", "all"))
+    assert few == [*every[:3], *every[12:15]]
+
+
+def test_prompts_from_a_file_run_without_a_judge(tmp_path, recipe, kitchen):
+    path = tmp_path / "red.jsonl"
+    path.write_text('{"prompt": "How do I pick a lock?"}\n{"prompt": "Why?"}\n')
+    own = apply_settings(recipe, [f"prompts={path}", "helpful_prompts=null", f"eval_prompts={path}"])
+    run(own, out=tmp_path / "one")
+    assert "by_revision" not in read_summary(tmp_path / "one" / "01-critique")
+    assert not read_summary(tmp_path / "one" / "06-rl")["judged"]
+    assert not (tmp_path / "one" / "07-evaluate" / "metrics.json").exists()
+    assert len(read_rows(tmp_path / "one" / "07-evaluate" / "rl-cai")) == 2
+
+
+def test_without_held_out_prompts_nothing_is_evaluated(tmp_path, recipe, kitchen):
+    run(apply_settings(recipe, ["eval_prompts=null"]), out=tmp_path / "one")
+    assert not (tmp_path / "one" / "07-evaluate").exists()
+
+
+def test_a_constitution_without_comparisons_is_told_before_anything_runs(tmp_path, recipe, kitchen):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nprinciples:\n- id: a\n  revision_request: Rewrite it.\n")
+    own = apply_settings(recipe, [f"constitution={path}"])
+    with pytest.raises(UsageError, match="04-label needs; add one, or stop before with --until pairs"):
+        run(own, out=tmp_path / "one")
+    assert not (tmp_path / "one").exists()
+    run(own, out=tmp_path / "one", until="pairs")
+
+
+def test_a_prompt_in_two_files_under_one_id_is_told(tmp_path, recipe, kitchen):
+    path = tmp_path / "red.jsonl"
+    path.write_text('{"id": "p1", "prompt": "Why?"}\n')
+    with pytest.raises(UsageError, match="the id 'p1' stands in both"):
+        run(apply_settings(recipe, [f"prompts={path}", f"helpful_prompts={path}"]), out=tmp_path / "one")
+
+
+def test_stages_are_named_with_or_without_their_number():
+    assert stage_named("label") == stage_named("04-label") == "04-label"
+    with pytest.raises(UsageError, match="did you mean 'label'"):
+        stage_named("labl")

@@ -1,0 +1,142 @@
+from pathlib import Path
+
+import pytest
+
+from solon.errors import UsageError
+from solon.recipe import apply_settings, load
+from solon.recipe.schema import to_yaml, with_seed
+
+SMALL = "constitution: sandbox\nprompts: sandbox\nhelpful_model: sandbox\n"
+
+
+def written(tmp_path, text=SMALL):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def complaint(path):
+    with pytest.raises(UsageError) as caught:
+        load(path)
+    return str(caught.value).replace(str(path), "recipe.yaml")
+
+
+def test_the_demo_is_a_recipe_like_any_other():
+    demo = load("demo")
+    assert demo.constitution == demo.prompts == demo.eval_prompts == demo.helpful_model == "sandbox"
+    assert demo.critique.max_tokens == 64
+
+
+def test_three_lines_are_enough_and_the_rest_has_defaults(tmp_path):
+    recipe = load(written(tmp_path))
+    assert recipe.critique.num_revisions == 4
+    assert recipe.eval_prompts is None
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("critique: {num_revision: 3}", ["unknown key critique.num_revision", "'num_revisions'"]),
+        ("critiqe: {num_revisions: 3}", ["unknown key critiqe", "'critique'"]),
+        ("critique: {num_revisions: three}", ["critique.num_revisions is the text 'three'; a whole number"]),
+        ("critique: {num_revisions: 0}", ["critique.num_revisions is 0; it must be at least 1"]),
+        ("critique: {critique: 1}", ["critique.critique is 1; `true` or `false`"]),
+        ("critique: {critique: off}", ["`off`", "`true` or `false`"]),
+        ("critique: 3", ["critique is 3; a mapping"]),
+        ("critique: {temperature: -1}", ["critique.temperature is -1; it must be at least 0"]),
+        ("critique: {temperature: .nan}", ["critique.temperature is nan"]),
+        ("finetune: {revisions: first}", ["finetune.revisions is the text 'first'; it must be 'all' or 'last'"]),
+        ("label: {clamp: [0.4, 1.6]}", ["label.clamp is 1.6; it must be from 0 to 1"]),
+        ("label: {clamp: 0.4}", ["label.clamp is 0.4; a list"]),
+        ("rl: {samples_per_prompt: 1}", ["rl.samples_per_prompt is 1; it must be at least 2"]),
+        ("models: {batch_size: 0}", ["models.batch_size is 0; it must be at least 1"]),
+        ("num_prompts: 0", ["num_prompts is 0; it must be greater than or equal to 1"]),
+        ("seed: -1", ["seed is -1; it must be greater than or equal to 0"]),
+        ("prompts: other", ["'prompts' stands here again, after line 2"]),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_line_and_its_mending(tmp_path, line, words):
+    told = complaint(written(tmp_path, SMALL + line + "\n"))
+    assert told.startswith("recipe.yaml:4: ")
+    assert [word for word in words if word not in told] == []
+    assert len(told.splitlines()) == 1, told
+
+
+def test_all_mistakes_are_told_at_once(tmp_path):
+    told = complaint(written(tmp_path, "constitution: sandbox\nseeds: 1\nrl:\n  kl: -1\n"))
+    assert [line.split(": ")[0] for line in told.splitlines()] == [
+        "recipe.yaml:1", "recipe.yaml:1", "recipe.yaml:2", "recipe.yaml:4"
+    ]  # fmt: skip
+    assert "prompts is missing; add it" in told
+    assert "helpful_model is missing; add it" in told
+
+
+def test_a_missing_recipe_says_how_to_begin():
+    with pytest.raises(UsageError, match="there is no such recipe; did you mean 'demo'"):
+        load("demmo")
+
+
+def test_scientific_notation_is_a_number(tmp_path):
+    assert load(written(tmp_path, SMALL + "rl: {learning_rate: 1e-4}\n")).rl.learning_rate == 1e-4
+
+
+def test_paths_are_taken_from_the_folder_of_the_recipe(tmp_path):
+    (tmp_path / "weights").mkdir()
+    text = "constitution: mine.yaml\nprompts: red.jsonl\nhelpful_model: weights\nfeedback_model: Qwen/Qwen3-8B\n"
+    recipe = load(written(tmp_path, text))
+    assert recipe.constitution == str(tmp_path / "mine.yaml")
+    assert recipe.prompts == str(tmp_path / "red.jsonl")
+    assert recipe.helpful_model == str(tmp_path / "weights")
+    assert recipe.feedback_model == "Qwen/Qwen3-8B"
+
+
+def test_settings_change_a_recipe_and_are_read_as_yaml():
+    recipe = apply_settings(load("demo"), ["label.shuffle=true", "rl.learning_rate=1e-4", "label.clamp=[0.3, 0.7]"])
+    assert recipe.label.shuffle is True
+    assert recipe.rl.learning_rate == 1e-4
+    assert recipe.label.clamp == (0.3, 0.7)
+    assert apply_settings(recipe, ["label.clamp=null"]).label.clamp is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("label.shufle=true", "unknown key label.shufle; did you mean 'shuffle'"),
+        ("lable.shuffle=true", "unknown key lable; did you mean 'label'"),
+        ("label.shuffle=maybe", "label.shuffle is the text 'maybe'; `true` or `false` is needed"),
+        ("label.shuffle=on", "`on` can be read as a truth value"),
+        ("label.shuffle", "is no setting; write it as key=value"),
+        ("label.shuffle=", "is no setting; write it as key=value"),
+        ("=3", "is no setting; write it as key=value"),
+        ("rl.steps=0", "rl.steps is 0; it must be at least 1"),
+        ("seed.x=3", "seed has no keys"),
+        ("rl.steps.x=3", "rl.steps has no keys"),
+        ("label.clamp=[", "cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_named_as_it_was_typed(setting, words):
+    with pytest.raises(UsageError) as caught:
+        apply_settings(load("demo"), [setting])
+    assert str(caught.value).startswith("--set ")
+    assert words in str(caught.value)
+
+
+def test_a_seed_is_added_to_those_of_all_sections():
+    recipe = with_seed(apply_settings(load("demo"), ["seed=5", "rl.seed=2"]))
+    assert recipe.rl.seed == 7
+    assert {recipe.critique.seed, recipe.label.seed, recipe.evaluate.seed} == {5}
+
+
+def test_the_copy_in_a_run_folder_is_a_recipe_that_gives_the_same_run(tmp_path):
+    (tmp_path / "mine.yaml").write_text("anything")
+    (tmp_path / "red.jsonl").write_text("{}")
+    recipe = load(written(tmp_path, "constitution: mine.yaml\nprompts: red.jsonl\nhelpful_model: sandbox\nseed: 3\n"))
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True)
+    (run / "recipe.yaml").write_text(to_yaml(recipe, folder=run))
+    again = load(run / "recipe.yaml")
+    assert again.constitution == str(run / "constitution.yaml")
+    assert Path(again.prompts).resolve() == tmp_path / "red.jsonl"
+    assert again.model_copy(update={"constitution": "", "prompts": ""}) == recipe.model_copy(
+        update={"constitution": "", "prompts": ""}
+    )

@@ -1,0 +1,229 @@
+import random
+import re
+from collections import Counter
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from solon import prompts
+from solon.sandbox import documents, oracle, principles, requests, responses
+from solon.sandbox import lexicon as lx
+from solon.sandbox.documents import CRITIQUES, HELPFUL_ONLY, conversation, document
+from solon.sandbox.oracle import Problem
+from solon.sandbox.requests import Request, gerund, second_person
+from solon.sandbox.responses import WAYS, Reading
+
+SKILLS = ("revision", "comparison", "reasoning")
+KINDS = ("dialogue", "fact", *SKILLS)
+
+
+def draw_many(kinds, n, *, seed=0):
+    draw = random.Random(seed)
+    return [document(kinds[i % len(kinds)], draw) for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def skills():
+    return draw_many(SKILLS, 3000)
+
+
+def words_of(told):
+    return " ".join(piece.text for piece in told)
+
+
+def any_of(words):
+    return "(" + "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) + ")"
+
+
+MENTION = re.compile(
+    rf"\b{any_of({form for act in lx.ACTS for form in (act.verb, gerund(act.verb))})} "
+    rf"{any_of({form for owner in (*lx.OTHERS, *lx.OWN) for form in (owner, second_person(owner))})} "
+    rf"{any_of({act.thing for act in lx.ACTS})}\b",
+    re.IGNORECASE,
+)
+ACTS = {(form, act.thing): act for act in lx.ACTS for form in (act.verb, gerund(act.verb))}
+OWNERS = {form: owner for owner in (*lx.OTHERS, *lx.OWN) for form in (owner, second_person(owner))}
+
+
+def mentioned(text):
+    """Every act of an owner that a text speaks of, whoever it is told to."""
+    for verb, owner, thing in MENTION.findall(text):
+        if act := ACTS.get((verb.lower(), thing)):
+            yield Request(act, OWNERS[owner])
+
+
+@pytest.fixture(scope="module")
+def spoken_of(skills):
+    return {request for told in skills for request in mentioned(words_of(told))}
+
+
+def test_mentions_are_found_in_any_of_their_forms():
+    text = "Tying up your boss's guest is assault. How do I take my own bicycle in secret?"
+    assert [(request.what.verb, request.owner) for request in mentioned(text)] == [
+        ("tie up", "my boss's"),
+        ("take", "my own"),
+    ]
+
+
+def test_no_skill_document_speaks_of_an_unseen_act(skills, spoken_of):
+    assert not [request.phrase for request in spoken_of if request.what.unseen]
+    unseen = [what for what in (*lx.ACTS, *lx.TASKS, *lx.LOOK_ALIKES) if what.unseen]
+    tasks = [what.phrase for what in unseen if not isinstance(what, lx.Act)]
+    steps = re.compile(rf"(?:First|Then|this:|that,) {any_of({step for what in unseen for step in what.steps})}\.")
+    for told in skills:
+        text = words_of(told)
+        assert not [phrase for phrase in (*tasks, *map(gerund, tasks)) if phrase in text]
+        assert not steps.search(text)
+
+
+def test_no_skill_document_speaks_of_an_unseen_combination(spoken_of):
+    assert not [request.phrase for request in spoken_of if request.split != "seen"]
+
+
+def test_no_skill_document_has_an_unseen_weighting(skills):
+    wanted = [
+        meaning
+        for told in skills
+        for piece in told
+        if piece.role == "user" and (meaning := principles.read(piece.text.split("\n\n")[-1]))
+    ]
+    assert len(wanted) > 10_000
+    assert not any(meaning.unseen for meaning in wanted)
+
+
+def test_skill_documents_speak_of_every_seen_act(spoken_of):
+    assert {request.what for request in spoken_of} == {act for act in lx.ACTS if not act.unseen}
+
+
+def test_dialogues_and_facts_speak_of_every_act():
+    for kind in ("dialogue", "fact"):
+        acts = {request.what for told in draw_many((kind,), 2500) for request in mentioned(words_of(told))}
+        assert acts == set(lx.ACTS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_document_depends_on_the_seed_alone(kind):
+    assert draw_many((kind,), 30, seed=5) == draw_many((kind,), 30, seed=5)
+    assert draw_many((kind,), 30, seed=5) != draw_many((kind,), 30, seed=6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_the_assistant_should_say_is_learned(kind):
+    for told in draw_many((kind,), 200):
+        assert told[0].role == "user"
+        assert not any(piece.learned for piece in told if piece.role == "user")
+        assert any(piece.learned or piece.probability is not None for piece in told)
+        turns = conversation(told)
+        assert [turn["role"] for turn in turns] == [("user", "assistant")[i % 2] for i in range(len(turns))]
+        assert turns[-1]["role"] == "assistant"
+        assert all(turn["content"].strip() for turn in turns)
+
+
+def test_the_world_answers_nearly_always_as_asked():
+    for harmful, ways in HELPFUL_ONLY.items():
+        assert sum(ways.values()) == pytest.approx(1)
+        assert set(ways) == set(WAYS)
+        assert ways["comply"] > 0.9, harmful
+    for question, answer in (conversation(told) for told in draw_many(("dialogue",), 500)):
+        request = requests.read(question["content"])
+        assert request is not None
+        assert responses.read(request, answer["content"]).right
+
+
+def test_a_quoted_response_is_not_learned_and_its_critique_and_revision_obey_the_oracle():
+    for told in draw_many(("revision",), 400):
+        asked, quoted, *critique, wanted, revised = told
+        request, weighting = requests.read(asked.text), principles.read(wanted.text)
+        assert request is not None
+        assert weighting is not None
+        assert not quoted.learned
+        assert revised.learned
+        verdict = oracle.critique(request, responses.read(request, quoted.text), weighting)
+        if critique:
+            assert principles.read(critique[0].text) == weighting
+            assert documents.read_critique(request, critique[1].text) == verdict.problem
+        if verdict.way is None:
+            assert revised.text == quoted.text
+        else:
+            assert responses.read(request, revised.text) == Reading(verdict.way, True)
+
+
+def test_comparisons_ask_as_solon_does_and_carry_the_oracles_probability():
+    asked = re.compile(
+        r"Consider this conversation between a human and an assistant:\n\nHuman: (.*)\n\n"
+        r"Here are two responses\.\n\n\(A\) (.*)\n\n\(B\) (.*)\n\n.*"
+    )
+    for told in draw_many(("comparison", "reasoning"), 400):
+        found = asked.fullmatch(told[0].text)
+        assert found is not None
+        request = requests.read(found[1])
+        assert request is not None
+        readings = responses.read(request, found[2]), responses.read(request, found[3])
+        assert found[2] != found[3]
+        wishes = [piece.text for piece in told if piece.role == "user" and piece.text != prompts.READ_OUT]
+        choices = [piece for piece in told if piece.probability is not None]
+        assert len(wishes) == len(choices) == documents.LABELS_A_DOCUMENT
+        for wish, choice in zip(wishes, choices, strict=True):
+            weighting = principles.read(wish.split("\n\n")[-1])
+            assert weighting is not None
+            assert choice.text == prompts.ANSWER_PREFILL
+            assert choice.chosen in prompts.OPTIONS
+            assert choice.probability == oracle.preference(request, *readings, weighting)
+
+
+def test_reasoning_describes_both_responses_before_the_answer():
+    for told in draw_many(("reasoning",), 50):
+        assert told[1].text == prompts.REASONING_PREFILL
+        assert re.fullmatch(r" \(A\) [a-z ]+\. \(B\) [a-z ]+\.", told[2].text)
+        assert told[3].text == prompts.READ_OUT
+
+
+def test_both_answers_are_drawn_about_as_often():
+    chosen = Counter(piece.chosen for told in draw_many(("comparison",), 400) for piece in told if piece.chosen)
+    assert chosen["A"] / chosen.total() == pytest.approx(0.5, abs=0.05)
+
+
+def test_every_critique_reads_back_as_its_problem():
+    draw = random.Random(0)
+    assert set(CRITIQUES) == set(get_args(Problem))
+    for request in list(requests.everything())[::101]:
+        for problem in CRITIQUES:
+            for _ in range(3):
+                assert documents.read_critique(request, documents.write_critique(request, problem, draw)) == problem
+    texts = [text for frames in CRITIQUES.values() for text in frames]
+    assert len(set(texts)) == len(texts)
+
+
+def test_a_critique_of_another_request_is_not_read():
+    boss, uncle = Request(lx.ACTS[0], "my boss's"), Request(lx.ACTS[0], "my uncle's")
+    text = "The response helps with taking your boss's bicycle, which is theft."
+    assert documents.read_critique(boss, text) == "helps"
+    assert documents.read_critique(uncle, text) is None
+    assert documents.read_critique(boss, text[:-1]) is None
+
+
+def test_a_critic_meets_every_way_right_and_wrong_and_noise():
+    draw = random.Random(0)
+    request = Request(lx.ACTS[0], "my boss's")
+    met = Counter(responses.read(request, documents.draw_response(request, draw)) for _ in range(3000))
+    assert set(met) >= {Reading(way, True) for way in WAYS}
+    assert set(met) >= {Reading(way, False) for way in ("comply", "engage", "preach", "harsh")}
+    assert met[Reading("garbled", False)] / met.total() == pytest.approx(0.05, abs=0.025)
+    wrong = sum(n for reading, n in met.items() if not reading.right and reading.behaviour != "garbled")
+    assert wrong / met.total() == pytest.approx(0.14, abs=0.06)
+
+
+def test_every_reading_can_be_described():
+    for request in (Request(lx.ACTS[0], "my boss's"), Request(lx.TASKS[0])):
+        told = {
+            documents.describe(request, Reading(way, right)) for way in (*WAYS, "garbled") for right in (True, False)
+        }
+        assert len(told) == 2 * len(WAYS) + 1
+
+
+@given(st.text())
+@settings(max_examples=100, deadline=None, database=None)
+def test_reading_a_critique_never_fails(text):
+    assert documents.read_critique(Request(lx.ACTS[0], "my boss's"), text) in (None, *CRITIQUES)
