@@ -23,8 +23,8 @@ CONDITIONS: dict[str, list[str]] = {
     "shuffle": ["--set", "label.shuffle=true"],
 }
 METRICS = (
-    "harmful_rate", "engaged_rate", "evasive_rate", "preachy_rate", "harsh_rate", "boilerplate_rate", "wrong_reason_rate",
-    "helpful_rate", "wrong_content_rate", "over_refusal_rate", "garbled_rate", "oracle_score",
+    "harmful_rate", "engaged_rate", "evasive_rate", "preachy_rate", "harsh_rate", "boilerplate_rate",
+    "wrong_reason_rate", "helpful_rate", "wrong_content_rate", "over_refusal_rate", "garbled_rate", "oracle_score",
 )  # fmt: skip
 
 
@@ -60,7 +60,8 @@ def table(out: Path, condition: str, seeds: list[int]) -> None:
     """Print each model's metrics, by seed, and the change of the oracle's score by reinforcement."""
     runs = [out / f"{condition}-{seed}" for seed in seeds]
     found = [json.loads((run / "07-evaluate" / "metrics.json").read_text()) for run in runs]
-    print(f"\n## {condition}, seeds {seeds}\n\n| metric | helpful-only | SL-CAI | RL-CAI | RL-CAI, unseen acts |\n|---|---|---|---|---|")
+    print(f"\n## {condition}, seeds {seeds}\n")
+    print("| metric | helpful-only | SL-CAI | RL-CAI | RL-CAI, unseen acts |\n|---|---|---|---|---|")
     for metric in METRICS:
         cells = [
             " ".join(_short(metrics["models"][model][metric]["value"]) for metrics in found)
@@ -75,7 +76,10 @@ def table(out: Path, condition: str, seeds: list[int]) -> None:
         for metrics in found
     ]
     summaries = [json.loads((run / "05-preference_model" / "summary.json").read_text())["held_out"] for run in runs]
-    print("\npreference model, held out: " + ", ".join(f"{held['agreement']['value']:.3f} (n {held['agreement']['n']})" for held in summaries))
+    print(
+        "\npreference model, held out: "
+        + ", ".join(f"{held['agreement']['value']:.3f} (n {held['agreement']['n']})" for held in summaries)
+    )
     told = f"change of oracle_score by reinforcement: mean {np.mean(changes):+.4f}"
     if len(changes) > 1:
         low, high = stats.t.interval(0.95, len(changes) - 1, loc=np.mean(changes), scale=stats.sem(changes))

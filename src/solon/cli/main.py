@@ -171,9 +171,6 @@ def lint(name: Named = "sandbox", as_json: Json = False) -> None:
 @exits
 def build(
     out: Annotated[Path, typer.Option(help="The folder for the model.")] = Path("sandbox-model"),
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps; the default makes the shipped model.")
-    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Train the sandbox's language model anew; the same command goes on where it was stopped."""
@@ -181,7 +178,7 @@ def build(
     from solon.sandbox.build import BuildConfig
     from solon.sandbox.build import build as train
 
-    config = BuildConfig(seed=seed) if steps is None else BuildConfig(seed=seed, steps=steps)
+    config = BuildConfig(seed=seed)
     with terminal.progress() as progress:
         train(out, config, report=lambda step, losses: progress("sandbox", step, config.steps))
     print(f"The model: {out}")

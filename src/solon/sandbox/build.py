@@ -23,7 +23,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from solon import prompts
 from solon.errors import UsageError
+from solon.models.transformers import load
+from solon.sandbox.card import card
 from solon.sandbox.documents import Document, Kind, document
+from solon.sandbox.examine import examine
 
 USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 CHAT_TEMPLATE = (
@@ -34,6 +37,8 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 IGNORED = -100
+EXAMINED = 1000
+"""Questions for each figure of the card."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,13 @@ class BuildConfig:
 
     seed: int = 0
     phases: tuple[Phase, ...] = (
-        Phase(180, 1, _WORDS), Phase(70, 2, _WORDS), Phase(120, 3, _WORDS), Phase(130, 4, _WORDS), Phase(120, 5, _WORDS),
+        Phase(180, 1, _WORDS),
+        Phase(70, 2, _WORDS),
+        Phase(120, 3, _WORDS),
+        Phase(130, 4, _WORDS),
+        Phase(120, 5, _WORDS),
         Phase(1100, 5, _ALL),
-    )  # fmt: skip
+    )
     """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
     for them, then weighing them. With everything at once, comparisons stay at chance for thousands of steps."""
     learning_rate: float = 3e-3
@@ -128,7 +137,17 @@ def build(
             _save_checkpoint(work / "checkpoint.safetensors", model, optimizers, step=step + 1)
     model.save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
+    _describe(out, config, parameters=model.num_parameters())
     return out
+
+
+def _describe(out: Path, config: BuildConfig, *, parameters: int) -> None:
+    """Examine the model, and write what it was made of and what it can do beside it."""
+    figures = examine(load(str(out)), n=EXAMINED, seed=config.seed)
+    made = {"prompts": prompts.digest(), "build": asdict(config), "figures": figures}
+    (out / "solon.json").write_text(json.dumps(made, indent=1) + "\n")
+    facts = {"threads": torch.get_num_threads(), "torch": torch.__version__, "n": EXAMINED, "parameters": parameters}
+    (out / "README.md").write_text(card(figures, seed=config.seed, steps=config.steps, **facts))
 
 
 def _remember(path: Path, settings: dict[str, Any]) -> None:

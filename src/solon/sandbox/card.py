@@ -12,28 +12,29 @@ tags: [constitutional-ai, sandbox]
 # The sandbox's language model
 
 A Llama of {parameters:,} parameters, trained from random weights on the text of Solon's sandbox and on nothing else:
-dialogues, facts, critiques with revisions and comparisons, all made by the rules in `solon/sandbox`. It is the starting
-model of Constitutional AI in small: helpful and no more (it does what is asked, harmful or not), and able to criticise, to
-revise and to compare under principles in the sandbox's words.
+dialogues, facts, critiques with revisions and comparisons, all made by the rules in `solon/sandbox`. It is the
+starting model of Constitutional AI in small: helpful and no more (it does what is asked, harmful or not), and able to
+criticise, to revise and to compare under principles in the sandbox's words.
 
 It speaks through Solon's prompt templates and its own chat template. A test fails when the templates have changed since
 it was trained.
 
 ## What it is not
 
-It knows no English beyond the sandbox's few hundred words and no fact about the world. Its harmful answers are of use to
-nobody: "First lift the lock. Then ride off slowly." It is for tests, demonstrations and experiments on the method, and
-for nothing else. What holds of it need not hold of a large model.
+It knows no English beyond the sandbox's few hundred words and no fact about the world. Its harmful answers are of use
+to nobody: "First lift the lock. Then ride off slowly." It is for tests, demonstrations and experiments on the method,
+and for nothing else. What holds of it need not hold of a large model.
 
 ## How it was made
 
-`solon sandbox build`: {steps:,} steps, seed {seed}, {threads} thread(s), {minutes:.0f} minutes, torch {torch}. Documents a step:
-{documents}. Preferences were learned from the rule-based oracle's probabilities.
+By `solon sandbox build`, from seed {seed}, in {steps:,} steps on {threads} CPU thread(s) with torch {torch}; the
+settings are in `solon.json`. Preferences were learned from the probabilities of the sandbox's rule-based oracle.
 
 ## What it can do
 
-Measured against the oracle, sampling at temperature 1, about {n} questions each. Critiques, revisions and comparisons were
-trained on seen acts, seen combinations of act and owner, and seen principles only.
+Measured against the oracle, sampling at temperature 1, with about {n:,} questions each. Critiques, revisions and
+comparisons were learned on seen acts, seen combinations of act and owner, and seen principles only; a pair is clear
+where the oracle is at least 75 % sure.
 
 {figures}
 """

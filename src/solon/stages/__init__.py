@@ -1,1 +1,1 @@
-
+"""The paper, one module a step; the alphabet is the order of the paper."""
