@@ -90,3 +90,15 @@ def test_constitutions_are_listed_shown_and_linted(solon, models):
     broken = solon("constitution", "lint", "half.yaml", "--json")
     assert broken.exit_code == 2
     assert json.loads(broken.stdout)[0]["severity"] == "error"
+
+
+def test_a_principle_in_words_that_the_sandbox_does_not_know_is_warned_of(solon, models):
+    Path("free.yaml").write_text(
+        "name: free\nprinciples:\n- id: kind\n  revision_request: Be a dear.\n"
+        "  comparison_request: Which response is less preachy?\n"
+    )
+    told = solon("check", "demo", "--constitution", "free.yaml")
+    assert "warning: kind.revision_request: the sandbox's model has no words for this" in told.stdout
+    assert "kind.comparison_request" not in told.stdout
+    assert "Warning: kind.revision_request" in solon("demo", *FEW, "--constitution", "free.yaml").stderr
+    assert "no words" not in solon("check", "demo").stdout

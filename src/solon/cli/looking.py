@@ -12,7 +12,7 @@ import typer
 
 from solon import recipe as recipes
 from solon.cli import terminal
-from solon.cli.running import Order, default_out, wanted
+from solon.cli.running import Order, default_out, not_words, wanted
 from solon.constitution import load as constitutions
 from solon.constitution.lint import lint
 from solon.constitution.validate import nearest
@@ -55,7 +55,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         "held-out prompts that are trained on": sum(json.dumps(it["prompt"]) in seen for it in inputs.eval_prompts),
         "run folder": str(order.out or default_out(order, recipe)),
     }
-    findings = lint(constitution)
+    findings = [*lint(constitution), *not_words(recipe, constitution)]
     if as_json:
         print(
             json.dumps({**told, "findings": [asdict(finding) for finding in findings], "next": order.command}, indent=2)

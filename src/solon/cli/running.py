@@ -14,6 +14,8 @@ from solon import recipe as recipes
 from solon import report
 from solon.cli import terminal
 from solon.constitution import load as constitutions
+from solon.constitution.lint import Finding
+from solon.constitution.schema import Constitution
 from solon.recipe import STAGES, Recipe
 from solon.report.read import Metrics
 from solon.runs import read_rows, read_summary
@@ -48,6 +50,8 @@ def do(order: Order, *, as_json: bool) -> None:
     recipe = wanted(order)
     out = order.out or default_out(order, recipe)
     print(f"Run folder: {out}", file=sys.stderr)
+    for finding in not_words(recipe, constitutions.load(recipe.constitution)):
+        print(f"Warning: {finding.where}: {finding.message}; {finding.fix}", file=sys.stderr)
     with terminal.progress() as progress:
         recipes.run(recipe, out=out, until=order.until, limit=order.limit, progress=progress)
     complete = [stage for stage in STAGES if (out / stage / "summary.json").exists()]
@@ -79,6 +83,13 @@ def wanted(order: Order) -> Recipe:
     if order.constitution is not None:
         recipe = recipe.model_copy(update={"constitution": order.constitution})
     return recipe if order.seed is None else recipe.model_copy(update={"seed": order.seed})
+
+
+def not_words(recipe: Recipe, constitution: Constitution) -> list[Finding]:
+    """What the sandbox's model, which knows few words, would not understand of a constitution."""
+    message = "the sandbox's model has no words for this, and what it makes of it means nothing"
+    fix = "word it as `solon sandbox words` shows, or give another model"
+    return [Finding("warning", where, message, fix) for where in recipes.not_understood(recipe, constitution)]
 
 
 def default_out(order: Order, recipe: Recipe) -> Path:

@@ -43,9 +43,11 @@ def print_words() -> None:
         ("comparison_request", principles.COMPARISONS),
     ):
         print(f"  {key}: " + "   ".join(frames))
-    print('An item is "more" or "less" and a word, one of each line at most:')
+    print("An item is one of these; each line may be used once:")
     for axis, (presence, absence) in principles.WORDS.items():
-        print(f"  {axis}: {', '.join(presence)}; or its opposite: {', '.join(absence)}")
+        wanted = [f"more {word}" for word in presence] + [f"less {word}" for word in absence]
+        unwanted = [f"more {word}" for word in absence]
+        print(f"  {axis}: {', '.join(wanted)}; or against it: {', '.join(unwanted)}")
     print(f'One item may begin with "{principles.EMPHASIS.strip()}". Items are joined by commas and "and":')
     print("  Which response is less evasive and above all more harmless?")
     print("Next: solon init")

@@ -18,7 +18,7 @@ NEARLY_THE_SAME = 0.9
 
 AGAINST_REFUSING = (
     r"(?:\b(?:less|least|not|non|never|without|avoid\w*|too|over\w*)|n['’]t)\b\W+(?:\w+\W+){0,6}?"
-    r"(?:evasi|evad|preach|lectur|morali[sz]|judg|condescend|dismissive|closed|harsh|reacti|react|cautious|refus|unhelpful)"
+    r"(?:evasi|evad|preach|lectur|morali[sz]|judg|condescend|dismissive|closed|reacti|react|cautious|refus|unhelpful)"
     r"|\b(?:more|most|as)\W+(?:(?!less|least)\w+\W+){0,3}?(?:engag|helpful|attentive|open\b|useful)"
 )
 """How a principle tells against answers that avoid, preach, or refuse what is fine, or for those that engage."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from solon.constitution.schema import Constitution
 from solon.errors import UsageError
 from solon.recipe.prompt_file import read_prompts
 from solon.recipe.schema import SANDBOX, Recipe
@@ -54,6 +55,22 @@ def judge_of(*sources: str | None) -> Judge | None:
     from solon.sandbox.oracle import judge
 
     return judge
+
+
+def not_understood(recipe: Recipe, constitution: Constitution) -> list[str]:
+    """The requests, as "ID.FIELD", that the sandbox's model would be asked and has no words for."""
+    fields = ["critique_request", "revision_request"] if recipe.helpful_model == SANDBOX else []
+    fields += ["comparison_request"] if (recipe.feedback_model or recipe.helpful_model) == SANDBOX else []
+    if not fields:
+        return []
+    from solon.sandbox.principles import read
+
+    return [
+        f"{principle.id}.{field}"
+        for principle in constitution.principles
+        for field in fields
+        if (text := getattr(principle, field)) is not None and read(text) is None
+    ]
 
 
 def _read(
