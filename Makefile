@@ -7,7 +7,7 @@ PIP_ARGS ?=
 BIN      := .venv/bin
 STAMP    := .venv/.set-up
 
-.PHONY: setup demo test slow check format clean
+.PHONY: setup demo test check format clean
 
 setup: $(STAMP)
 

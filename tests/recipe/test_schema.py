@@ -4,7 +4,7 @@ import pytest
 
 from solon.errors import UsageError
 from solon.recipe import apply_settings, load
-from solon.recipe.schema import to_yaml, with_seed
+from solon.recipe.schema import settled, to_yaml
 
 SMALL = "constitution: sandbox\nprompts: sandbox\nhelpful_model: sandbox\n"
 
@@ -122,7 +122,7 @@ def test_a_wrong_setting_is_named_as_it_was_typed(setting, words):
 
 
 def test_a_seed_is_added_to_those_of_all_sections():
-    recipe = with_seed(apply_settings(load("demo"), ["seed=5", "rl.seed=2"]))
+    recipe = settled(apply_settings(load("demo"), ["seed=5", "rl.seed=2"]))
     assert recipe.rl.seed == 7
     assert {recipe.critique.seed, recipe.label.seed, recipe.evaluate.seed} == {5}
 

@@ -56,7 +56,12 @@ def test_a_folder_with_another_build_is_left_alone(tmp_path):
 
 
 def test_the_phases_follow_one_another():
-    assert [TINY.phase(step) for step in range(TINY.steps)] == [TINY.phases[0]] * 2 + [TINY.phases[1]] * 4
+    first, second = TINY.phases
+    assert [TINY.phase(step) for step in range(TINY.steps)] == [
+        (first, 0),
+        (first, 1),
+        *((second, i) for i in range(4)),
+    ]
     with pytest.raises(IndexError):
         TINY.phase(TINY.steps)
 

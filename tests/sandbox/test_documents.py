@@ -15,18 +15,20 @@ from solon.sandbox.oracle import Problem
 from solon.sandbox.requests import Request, gerund, second_person
 from solon.sandbox.responses import WAYS, Reading
 
-SKILLS = ("revision", "comparison", "reasoning")
+SKILLS = ("revision", "comparison", "reasoning", "verdict")
 KINDS = ("dialogue", "fact", *SKILLS)
+LEVELS = (1, 2, 3, 4, 5)
+BOSS, BREAD = Request(lx.ACTS[0], "my boss's"), Request(lx.TASKS[0])
 
 
-def draw_many(kinds, n, *, seed=0):
+def draw_many(kinds, n, *, seed=0, level=5):
     draw = random.Random(seed)
-    return [document(kinds[i % len(kinds)], draw) for i in range(n)]
+    return [document(kinds[i % len(kinds)], draw, level=level) for i in range(n)]
 
 
 @pytest.fixture(scope="module")
 def skills():
-    return draw_many(SKILLS, 3000)
+    return [told for level in LEVELS for told in draw_many(SKILLS, 1200 if level < 5 else 3000, level=level)]
 
 
 def words_of(told):
@@ -71,11 +73,14 @@ def test_no_skill_document_speaks_of_an_unseen_act(skills, spoken_of):
     assert not [request.phrase for request in spoken_of if request.what.unseen]
     unseen = [what for what in (*lx.ACTS, *lx.TASKS, *lx.LOOK_ALIKES) if what.unseen]
     tasks = [what.phrase for what in unseen if not isinstance(what, lx.Act)]
+    acts = [what for what in unseen if isinstance(what, lx.Act)]
     steps = re.compile(rf"(?:First|Then|this:|that,) {any_of({step for what in unseen for step in what.steps})}\.")
+    others = re.compile(rf"\bwith your {any_of({act.thing for act in acts})}\.|{any_of({a.alternative for a in acts})}")
     for told in skills:
         text = words_of(told)
         assert not [phrase for phrase in (*tasks, *map(gerund, tasks)) if phrase in text]
         assert not steps.search(text)
+        assert not others.search(text)
 
 
 def test_no_skill_document_speaks_of_an_unseen_combination(spoken_of):
@@ -83,14 +88,17 @@ def test_no_skill_document_speaks_of_an_unseen_combination(spoken_of):
 
 
 def test_no_skill_document_has_an_unseen_weighting(skills):
-    wanted = [
+    wanted = Counter(
         meaning
         for told in skills
         for piece in told
         if piece.role == "user" and (meaning := principles.read(piece.text.split("\n\n")[-1]))
-    ]
-    assert len(wanted) > 10_000
-    assert not any(meaning.unseen for meaning in wanted)
+    )
+    assert wanted.total() > 20_000
+    assert not [meaning for meaning in wanted if meaning.unseen]
+    seen = set(principles.weightings(unseen=False))
+    assert set(wanted) <= seen
+    assert len(wanted) > 0.9 * len(seen)
 
 
 def test_skill_documents_speak_of_every_seen_act(spoken_of):
@@ -109,9 +117,10 @@ def test_a_document_depends_on_the_seed_alone(kind):
     assert draw_many((kind,), 30, seed=5) != draw_many((kind,), 30, seed=6)
 
 
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_what_the_assistant_should_say_is_learned(kind):
-    for told in draw_many((kind,), 200):
+def test_only_what_the_assistant_should_say_is_learned(kind, level):
+    for told in draw_many((kind,), 200 if level == 5 else 40, level=level):
         assert told[0].role == "user"
         assert not any(piece.learned for piece in told if piece.role == "user")
         assert any(piece.learned or piece.probability is not None for piece in told)
@@ -132,8 +141,9 @@ def test_the_world_answers_nearly_always_as_asked():
         assert responses.read(request, answer["content"]).right
 
 
-def test_a_quoted_response_is_not_learned_and_its_critique_and_revision_obey_the_oracle():
-    for told in draw_many(("revision",), 400):
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_quoted_response_is_not_learned_and_its_critique_and_revision_obey_the_oracle(level):
+    for told in draw_many(("revision",), 400 if level == 5 else 80, level=level):
         asked, quoted, *critique, wanted, revised = told
         request, weighting = requests.read(asked.text), principles.read(wanted.text)
         assert request is not None
@@ -150,27 +160,71 @@ def test_a_quoted_response_is_not_learned_and_its_critique_and_revision_obey_the
             assert responses.read(request, revised.text) == Reading(verdict.way, True)
 
 
-def test_comparisons_ask_as_solon_does_and_carry_the_oracles_probability():
+def asked_of(told, level):
+    """What a document's comparisons ask for, and the choices behind them."""
+    wishes = [piece.text for piece in told if piece.role == "user" and piece.text != prompts.READ_OUT]
+    choices = [piece for piece in told if piece.probability is not None]
+    weightings = [principles.read(wish.split("\n\n")[-1]) for wish in wishes]
+    assert None not in weightings
+    if level == 1:
+        assert Counter(weightings) == Counter(principles.Weighting(**{axis: 1}) for axis in principles.AXES)
+    else:
+        assert len(weightings) == documents.LABELS_A_DOCUMENT
+    for choice in choices:
+        assert choice.text == prompts.ANSWER_PREFILL
+        assert choice.chosen in prompts.OPTIONS
+    return list(zip(weightings, choices, strict=True))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_comparisons_ask_as_solon_does_and_carry_the_oracles_probability(level):
     asked = re.compile(
         r"Consider this conversation between a human and an assistant:\n\nHuman: (.*)\n\n"
         r"Here are two responses\.\n\n\(A\) (.*)\n\n\(B\) (.*)\n\n.*"
     )
-    for told in draw_many(("comparison", "reasoning"), 400):
+    for told in draw_many(("comparison", "reasoning"), 400 if level == 5 else 80, level=level):
         found = asked.fullmatch(told[0].text)
         assert found is not None
         request = requests.read(found[1])
         assert request is not None
         readings = responses.read(request, found[2]), responses.read(request, found[3])
         assert found[2] != found[3]
-        wishes = [piece.text for piece in told if piece.role == "user" and piece.text != prompts.READ_OUT]
-        choices = [piece for piece in told if piece.probability is not None]
-        assert len(wishes) == len(choices) == documents.LABELS_A_DOCUMENT
-        for wish, choice in zip(wishes, choices, strict=True):
-            weighting = principles.read(wish.split("\n\n")[-1])
-            assert weighting is not None
-            assert choice.text == prompts.ANSWER_PREFILL
-            assert choice.chosen in prompts.OPTIONS
+        for weighting, choice in asked_of(told, level):
             assert choice.probability == oracle.preference(request, *readings, weighting)
+
+
+# what a description says of a response to something harmful, and to something fine
+NEUTRAL = {
+    "avoids the request": "evade", "preaches": "preach", "insults": "harsh", "only comforts": "boilerplate",
+    "makes no sense": "garbled",
+}  # fmt: skip
+DESCRIBED = {
+    True: {f"helps with what is {act.reason}": "comply" for act in lx.ACTS}
+    | {"helps with what is insurance fraud": "comply", "declines and says why": "engage", **NEUTRAL},
+    False: {"does what was asked": "comply", "refuses something harmless": "engage", **NEUTRAL},
+}
+
+
+def described(text, *, harmful):
+    right, way = (
+        not text.endswith(" but gets it wrong"),
+        DESCRIBED[harmful].get(text.removesuffix(" but gets it wrong")),
+    )
+    return None if way is None else Reading(way, right and way != "garbled")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_verdicts_describe_two_responses_and_carry_the_oracles_probability(level):
+    for told in draw_many(("verdict",), 400, level=level):
+        found = re.fullmatch(r"\(A\) ([a-z ]+)\. \(B\) ([a-z ]+)\.\n\n(.*)", told[0].text)
+        assert found is not None
+        probabilities = [choice.probability for _, choice in asked_of(told, level)]
+        true = []
+        for request in (BOSS, BREAD):
+            readings = [described(text, harmful=request.harmful) for text in found.groups()[:2]]
+            if None not in readings:
+                true.append([oracle.preference(request, *readings, wanted) for wanted, _ in asked_of(told, level)])
+        assert probabilities in true, told[0].text
 
 
 def test_reasoning_describes_both_responses_before_the_answer():
@@ -180,8 +234,9 @@ def test_reasoning_describes_both_responses_before_the_answer():
         assert told[3].text == prompts.READ_OUT
 
 
-def test_both_answers_are_drawn_about_as_often():
-    chosen = Counter(piece.chosen for told in draw_many(("comparison",), 400) for piece in told if piece.chosen)
+@pytest.mark.parametrize("kind", ["comparison", "verdict"])
+def test_both_answers_are_drawn_about_as_often(kind):
+    chosen = Counter(piece.chosen for told in draw_many((kind,), 400) for piece in told if piece.chosen)
     assert chosen["A"] / chosen.total() == pytest.approx(0.5, abs=0.05)
 
 

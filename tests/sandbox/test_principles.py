@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from itertools import permutations, product
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from solon.sandbox.principles import AXES, COMPARISONS, CRITIQUES, REVISIONS, WO
 
 SEEN, UNSEEN = principles.weightings(unseen=False), principles.weightings(unseen=True)
 FRAMES = (*COMPARISONS, *CRITIQUES, *REVISIONS)
+LEVELS = (1, 2, 3, 4, 5)
 
 
 def test_every_weighting_reads_back_from_every_frame():
@@ -24,18 +26,77 @@ def test_every_word_means_its_axis_in_every_frame():
     for axis in AXES:
         for words, sign in zip(WORDS[axis], (1, -1), strict=True):
             for word in words:
-                for frame in FRAMES:
-                    assert principles.read(frame.format(f"more {word}")) == Weighting(**{axis: sign})
-                    assert principles.read(frame.format(f"less {word}")) == Weighting(**{axis: -sign})
+                for frame, (emphasis, size) in product(FRAMES, (("", 1), ("above all ", 3))):
+                    more, less = (frame.format(f"{emphasis}{degree} {word}") for degree in ("more", "less"))
+                    assert principles.read(more) == Weighting(**{axis: sign * size})
+                    assert principles.read(less) == (Weighting(**{axis: size}) if sign < 0 else None)
 
 
 def test_a_weighting_is_worded_in_every_order_and_word():
-    weighting, draw = Weighting(harmless=2, calm=1), random.Random(0)
-    told = {principles.word(weighting, "Which response is {}?", draw) for _ in range(3000)}
-    words = {axis: [*WORDS[axis][0], *WORDS[axis][1]] for axis in ("harmless", "calm")}
-    assert len({text.replace(", and ", " and ") for text in told}) == len(words["harmless"]) * len(words["calm"]) * 2
-    for word in (*words["harmless"], *words["calm"]):
-        assert any(f" {word}" in text for text in told)
+    calm = ("more calm", "more kind", "less harsh", "less preachy")
+    for weighting, harmless in (
+        (Weighting(harmless=3, calm=1), ("more harmless", "more safe", "less harmful", "less dangerous")),
+        (Weighting(harmless=-3, calm=1), ("more harmful", "more dangerous")),
+    ):
+        draw = random.Random(0)
+        told = {principles.word(weighting, "Which response is {}?", draw) for _ in range(3000)}
+        assert told == {
+            f"Which response is {first} and {second}?"
+            for items in product((f"above all {item}" for item in harmless), calm)
+            for first, second in permutations(items)
+        }
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_is_worded_on_any_level_reads_back(level):
+    draw = random.Random(level)
+    for _ in range(300):
+        weighting = principles.draw(draw, level=level)
+        for frame in FRAMES:
+            assert principles.read(principles.word(weighting, frame, draw, level=level)) == weighting
+
+
+def test_a_level_has_the_words_of_the_one_below_and_more():
+    def drawn(level):
+        draw = random.Random(level)
+        return {
+            principles.word(principles.draw(draw, level=level), "{}", draw, level=level) for _ in range(4000 * level)
+        }
+
+    names = {f"more {axis}" for axis in AXES}
+    wanted = {f"more {word}" for presence, _ in WORDS.values() for word in presence}
+    wanted |= {f"less {word}" for _, absence in WORDS.values() for word in absence}
+    unwanted = {f"more {word}" for _, absence in WORDS.values() for word in absence}
+    first, second, third, fourth, fifth = (drawn(level) for level in LEVELS)
+    assert first == names < wanted
+    assert second == wanted
+    assert third == wanted | unwanted < fourth
+    items = {item.removeprefix("above all ") for text in fourth for item in text.split(" and ")}
+    assert items == third
+    assert {text.count("above all ") for text in fourth} == {text.count("above all ") for text in fifth} == {0, 1}
+    assert not any("above all" in text for text in fourth if " and " not in text)
+    assert {text.count(", ") for text in fourth} == {0}
+    assert {text.count(", ") for text in fifth} == {0, 1, 2}
+
+
+def test_the_levels_name_more_and_more():
+    def drawn(level):
+        draw = random.Random(level)
+        return {principles.draw(draw, level=level) for _ in range(6000)}
+
+    one = {Weighting(**{axis: 1}) for axis in AXES}
+    first, second, third, fourth, fifth = (drawn(level) for level in LEVELS)
+    assert first == second == one
+    assert third == one | {Weighting(**{axis: -1}) for axis in AXES}
+    assert fourth == {weighting for weighting in SEEN if len(weighting.items()) <= 2}
+    assert third < fourth < fifth <= set(SEEN)
+    assert max(len(weighting.items()) for weighting in fifth) == 4
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_what_names_one_axis_is_never_unseen(level):
+    with pytest.raises(ValueError, match="two axes or more"):
+        principles.draw(random.Random(0), unseen=True, level=level)
 
 
 def test_no_word_has_two_meanings():
@@ -47,20 +108,25 @@ def test_no_word_has_two_meanings():
     ("text", "weighting"),
     [
         ("Which response is more harmless?", Weighting(harmless=1)),
-        ("Which response is less safe?", Weighting(harmless=-1)),
+        ("Which response is more dangerous?", Weighting(harmless=-1)),
         ("Which response is less dangerous?", Weighting(harmless=1)),
         ("Which of the two is more closed?", Weighting(engaged=-1)),
         ("Choose the response that is less preachy.", Weighting(calm=1)),
         ("Make the response more vague.", Weighting(helpful=-1)),
         ("  Make the response more vague.\n", Weighting(helpful=-1)),
-        ("Which response is above all more harmless?", Weighting(harmless=2)),
-        ("Which response is above all less harmless and more kind?", Weighting(harmless=-2, calm=1)),
-        ("Which response is more kind and above all more harmless?", Weighting(harmless=2, calm=1)),
-        ("Should the response be more open, more kind and less useful?", Weighting(engaged=1, calm=1, helpful=-1)),
-        ("Should the response be more open and more kind and less useful?", Weighting(engaged=1, calm=1, helpful=-1)),
+        ("Which response is above all more harmless?", Weighting(harmless=3)),
+        ("Which response is above all more harmful and more kind?", Weighting(harmless=-3, calm=1)),
+        ("Which response is above all less harmful and more harsh?", Weighting(harmless=3, calm=-1)),
+        ("Which response is more kind and above all more harmless?", Weighting(harmless=3, calm=1)),
+        ("Should the response be more open, more kind and more vague?", Weighting(engaged=1, calm=1, helpful=-1)),
+        ("Should the response be more open and more kind and more vague?", Weighting(engaged=1, calm=1, helpful=-1)),
         (
             "Rewrite the response to be more useful, above all more safe, more open and more kind.",
-            Weighting(harmless=2, engaged=1, calm=1, helpful=1),
+            Weighting(harmless=3, engaged=1, calm=1, helpful=1),
+        ),
+        (
+            "Say where the response should be less evasive and above all more harmless.",
+            Weighting(harmless=3, engaged=1),
         ),
     ],
 )
@@ -80,6 +146,16 @@ def test_a_principle_means_what_it_says(text, weighting):
         "Which response is more moral?",
         "Which response is more harmless and more safe?",
         "Which response is more harmless and less harmless?",
+        "Which response is more harmless and less harmful?",
+        "Which response is more harmless and more harmful?",
+        "Which response is less harmless?",
+        "Which response is less safe?",
+        "Which response is above all less harmless and more kind?",
+        "Should the response be more open, more kind and less useful?",
+        "Which response is more careful?",
+        "Which response is less rude?",
+        "Which response is more harmless, more open, and more kind?",
+        "Which response is above all, more harmless and more kind?",
         "Which response is more harmless and?",
         "Which response is more harmless,, more kind?",
         "Which response is more harmless more kind?",
@@ -110,7 +186,7 @@ def test_built_in_constitutions_want_what_their_descriptions_say():
     def meanings(name):
         return [principles.read(principle.comparison_request or "") for principle in load(name).principles]
 
-    assert all(meaning.harmless == 2 and min(meaning.engaged, meaning.calm) >= 0 for meaning in meanings("sandbox"))
+    assert all(meaning.harmless == 3 and min(meaning.engaged, meaning.calm) >= 0 for meaning in meanings("sandbox"))
     assert set(meanings("harmless-only")) == {Weighting(harmless=1)}
     assert all(meaning.engaged == -1 and meaning.harmless == 0 for meaning in meanings("evasive"))
 
@@ -144,7 +220,8 @@ def test_value_is_the_weighted_mean_and_absence_counts_against():
     axes = {"harmless": 1.0, "engaged": 0.5, "calm": 0.0, "helpful": 0.25}
     assert Weighting(harmless=1).value(axes) == 1
     assert Weighting(harmless=-1).value(axes) == -1
-    assert Weighting(harmless=2, calm=1).value(axes) == pytest.approx(2 / 3)
+    assert Weighting(harmless=3, calm=1).value(axes) == pytest.approx(3 / 4)
+    assert Weighting(harmless=-3, helpful=1).value(axes) == pytest.approx(-2.75 / 4)
     assert Weighting(engaged=1, helpful=-1).value(axes) == pytest.approx(0.125)
 
 
@@ -157,6 +234,7 @@ PIECES = [
     " and ",
     "harmless",
     "kind",
+    "preachy",
     "rude",
     "?",
     ".",

@@ -103,13 +103,20 @@ def test_the_answer_speaks_to_the_one_who_asked_and_leaves_the_circumstances_out
     assert task.topic == "beating your best time"
 
 
+def test_the_thing_of_an_act_is_its_own_and_of_a_task_the_question():
+    assert Request(lx.ACTS[0], "my boss's").thing == "bicycle"
+    assert {Request(task).thing for task in (*lx.TASKS, *lx.LOOK_ALIKES)} == {"question"}
+
+
 def test_every_word_is_plain_so_that_reading_cannot_mistake_it_for_a_mark():
     plain = set("abcdefghijklmnopqrstuvwxyz' -")
     for request in EVERYTHING:
-        assert set(request.phrase) <= plain
+        assert set(request.phrase.replace("Spanish", "spanish")) <= plain
         assert "  " not in request.phrase
     for what in (*lx.ACTS, *lx.TASKS, *lx.LOOK_ALIKES):
         assert all(set(step.lower()) <= plain and step == step.strip() for step in what.steps)
+        capitals = {word for step in what.steps for word in step.split() if not word.islower()}
+        assert capitals <= {"C", "A", "Sunday"}
         assert what.steps[0] != what.steps[1]
     for act in lx.ACTS:
         assert set(act.reason) | set(act.alternative) <= plain
@@ -138,6 +145,10 @@ def test_steps_and_alternatives_tell_one_act_from_another():
         "How do I take my neighbor's truck?",
         "How do I punch my own bodyguard?",
         "How do I mock my own accent to cheat the insurance?",
+        "How do I untie my own life jacket to cheat the insurance?",
+        "How do I block my boss's chimney?",
+        "How do I bake bread for a friend?",
+        "How do I learn spanish?",
         "How do I take my neighbor's bicycle today?",
         "Why should I not take my neighbor's bicycle?",
         "take my neighbor's bicycle",

@@ -19,7 +19,7 @@ from solon.errors import UsageError
 from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
 from solon.recipe.inputs import Inputs, judge_of, model_name, read_inputs
-from solon.recipe.schema import Recipe, to_yaml, with_seed
+from solon.recipe.schema import Recipe, settled, to_yaml
 from solon.recipe.work import Asking, Helper, Progress, ask, digest, train, weights
 from solon.records import Comparison, Judge, Pair, Response, Revision
 from solon.runs import Run, open_run
@@ -56,7 +56,7 @@ def run(
     text = constitutions.text_of(recipe.constitution)
     files = {"recipe.yaml": to_yaml(recipe, folder=out), "constitution.yaml": text}
     with open_run(out, files=files) as folder:
-        for done in _paper(_Table(with_seed(recipe), constitution, inputs, folder, progress)):
+        for done in _paper(_Table(settled(recipe), constitution, inputs, folder, progress)):
             if done == last:
                 break
 

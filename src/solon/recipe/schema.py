@@ -129,13 +129,19 @@ def to_yaml(recipe: Recipe, *, folder: Path) -> str:
     return "# Every setting of this run.\n" + str(yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
 
 
-def with_seed(recipe: Recipe) -> Recipe:
-    """The recipe with its seed added to those of its sections."""
-    changed = {
-        name: replace(section, seed=section.seed + recipe.seed)
-        for name in SECTIONS
-        if hasattr(section := getattr(recipe, name), "seed")
-    }
+def settled(recipe: Recipe) -> Recipe:
+    """The recipe with its seed added to those of its sections, and its threads where a section names none.
+
+    A training then uses the same threads whether or not a model was loaded before it in the same process.
+    """
+    changed: dict[str, Any] = {}
+    for name in SECTIONS:
+        section = getattr(recipe, name)
+        if hasattr(section, "seed"):
+            section = replace(section, seed=section.seed + recipe.seed)
+        if hasattr(section, "threads") and section.threads is None:
+            section = replace(section, threads=recipe.models.threads)
+        changed[name] = section
     return recipe.model_copy(update=changed)
 
 

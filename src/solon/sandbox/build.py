@@ -50,11 +50,18 @@ class Phase:
     """Of principles; see `principles.draw`."""
     documents: tuple[tuple[Kind, int], ...]
     """How many of each kind a step learns from."""
+    label_weight: float = 4.0
+    """Of a choice, beside a sentence's mean loss."""
+    rates: tuple[float, float] = (1.0, 1.0)
+    """The learning rates at the beginning and the end, as shares of the peak."""
 
 
 _WORDS: tuple[tuple[Kind, int], ...] = (("dialogue", 5), ("fact", 3), ("verdict", 48))
 _ALL: tuple[tuple[Kind, int], ...] = (
     ("dialogue", 12), ("fact", 8), ("revision", 16), ("comparison", 24), ("reasoning", 8), ("verdict", 12)
+)  # fmt: skip
+_SKILLS: tuple[tuple[Kind, int], ...] = (
+    ("dialogue", 12), ("fact", 6), ("revision", 20), ("comparison", 24), ("reasoning", 10), ("verdict", 12)
 )  # fmt: skip
 
 
@@ -69,7 +76,9 @@ class BuildConfig:
         Phase(120, 3, _WORDS),
         Phase(130, 4, _WORDS),
         Phase(120, 5, _WORDS),
-        Phase(1100, 5, _ALL),
+        Phase(130, 5, _ALL),
+        Phase(150, 5, _ALL, label_weight=12, rates=(0.755, 0.51)),
+        Phase(1000, 5, _SKILLS, label_weight=12, rates=(0.75, 0.02)),
     )
     """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
     for them, then weighing them. With everything at once, comparisons stay at chance for thousands of steps."""
@@ -78,12 +87,7 @@ class BuildConfig:
     matrix_rate: float = 0.02
     """Of the matrices inside; Muon's scale."""
     warmup: int = 60
-    decay: float = 0.5
-    """The share of the steps, at the end, over which the learning rates fall to `final_rate` of themselves."""
-    final_rate: float = 0.02
     weight_decay: float = 0.01
-    label_weight: float = 4.0
-    """Of a choice, beside a sentence's mean loss."""
     vocabulary: int = 1280
     hidden: int = 128
     layers: int = 5
@@ -99,13 +103,19 @@ class BuildConfig:
         """Of all phases."""
         return sum(phase.steps for phase in self.phases)
 
-    def phase(self, step: int) -> Phase:
-        """The phase of a step, from 0."""
+    def phase(self, step: int) -> tuple[Phase, int]:
+        """The phase of a step, from 0, and how many of its steps lie behind."""
         for phase in self.phases:
             if step < phase.steps:
-                return phase
+                return phase, step
             step -= phase.steps
         raise IndexError(step)
+
+    def rate(self, step: int) -> float:
+        """The learning rates at a step, as a share of the peak, in (0, 1]: those of its phase, after a warm-up."""
+        phase, behind = self.phase(step)
+        first, last = phase.rates
+        return min(1.0, (step + 1) / self.warmup) * (first + (last - first) * behind / phase.steps)
 
 
 def build(
@@ -129,7 +139,7 @@ def build(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = optimizer.defaults["lr"] * _rate(step, config)
+                group["lr"] = optimizer.defaults["lr"] * config.rate(step)
             optimizer.step()
             optimizer.zero_grad()
         report(step + 1, losses)
@@ -220,14 +230,6 @@ def _optimizers(model: LlamaForCausalLM, config: BuildConfig) -> list[torch.opti
     ]
 
 
-def _rate(step: int, config: BuildConfig) -> float:
-    """Linear warm-up, a plateau, and a linear fall to `final_rate`; a share of the peak, in (0, 1]."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    left = (config.steps - step) / (config.decay * config.steps)
-    return config.final_rate + (1 - config.final_rate) * min(1.0, left)
-
-
 @dataclass
 class _Encoded:
     ids: list[int]
@@ -271,12 +273,12 @@ class _Encoder:
 def _learn(model: LlamaForCausalLM, encode: _Encoder, *, step: int, config: BuildConfig) -> dict[str, float]:
     """One step's gradients; the mean losses of each kind."""
     losses: dict[str, float] = {}
-    phase = config.phase(step)
+    phase, _ = config.phase(step)
     for kind, many in phase.documents:
         draw = random.Random(repr((config.seed, step, kind)))
         batch = [encode(document(kind, draw, level=phase.level)) for _ in range(many)]
         said, chosen = _losses(model, batch, encode.options)
-        torch.autograd.backward(said + config.label_weight * chosen)
+        torch.autograd.backward(said + phase.label_weight * chosen)
         losses |= {name: loss.item() for name, loss in ((kind, said), (f"{kind} label", chosen)) if loss}
     return losses
 

@@ -5,7 +5,7 @@ to critique, to revise and to compare.
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -42,9 +42,12 @@ def examine(model: Model, *, n: int = 600, seed: int = 0) -> dict[str, Any]:
     figures: dict[str, Any] = {"answers": _answers(model, n=n, seed=seed)}
     for split in SPLITS:
         figures[f"critique and revise, {split}"] = _critiques(model, split=split, n=n, seed=seed)
-    for split, unseen in (*((split, False) for split in SPLITS), ("seen", True)):
-        name = f"compare, {split}" + (", unseen principles" if unseen else "")
-        figures[name] = _comparisons(model, split=split, unseen=unseen, n=n, seed=seed)
+    for how in ("compare", "compare with reasoning"):
+        for split, unseen in (*((split, False) for split in SPLITS), ("seen", True)):
+            draw = random.Random(repr((seed, "comparisons", split, unseen)))
+            chain = _compare if how == "compare" else _reason
+            name = f"{how}, {split}" + (", unseen principles" if unseen else "")
+            figures[name] = agreement(_ask(model, [_question(draw, split, unseen, chain) for _ in range(n)]))
     return figures
 
 
@@ -118,25 +121,33 @@ def _revise(draw: random.Random, split: Split, seed: int) -> Chain[_Revised]:
     return chain()
 
 
-def _comparisons(model: Model, *, split: Split, unseen: bool, n: int, seed: int) -> dict[str, float]:
-    draw = random.Random(repr((seed, "comparisons", split, unseen)))
-    rows = _ask(model, [_compare(draw, split, unseen) for _ in range(n)])
-    return agreement(rows)
+Ask = Callable[[Conversation, int], Chain[float]]
+"""Asks a question of a comparison; returns the probability of the first response."""
 
 
-def _compare(draw: random.Random, split: Split, unseen: bool) -> Chain[tuple[float, float]]:
+def _question(draw: random.Random, split: Split, unseen: bool, ask: Ask) -> Chain[tuple[float, float]]:
     request, weighting = _request(draw, split), principles.draw(draw, unseen=unseen)
     pair = documents.two_responses(request, draw)
     asked = [user(requests.ask(request, draw.choice(lx.ASKS)))]
     wanted = principles.word(weighting, draw.choice(principles.COMPARISONS), draw)
+    seed = draw.getrandbits(32)
 
     def chain() -> Chain[tuple[float, float]]:
-        forward = yield from choose(prompts.comparison(asked, pair, wanted), prompts.OPTIONS, prompts.ANSWER_PREFILL)
-        swapped = prompts.comparison(asked, (pair[1], pair[0]), wanted)
-        backward = yield from choose(swapped, prompts.OPTIONS, prompts.ANSWER_PREFILL)
-        return (forward.probabilities[0] + backward.probabilities[1]) / 2, truth(request, pair, weighting)
+        forward = yield from ask(prompts.comparison(asked, pair, wanted), seed)
+        backward = yield from ask(prompts.comparison(asked, (pair[1], pair[0]), wanted), seed + 1)
+        return (forward + 1 - backward) / 2, truth(request, pair, weighting)
 
     return chain()
+
+
+def _compare(question: Conversation, seed: int) -> Chain[float]:
+    choice = yield from choose(question, prompts.OPTIONS, prompts.ANSWER_PREFILL)
+    return choice.probabilities[0]
+
+
+def _reason(question: Conversation, seed: int) -> Chain[float]:
+    reasoning = yield from generate(question, SAMPLING, seed, prompts.REASONING_PREFILL)
+    return (yield from _compare(prompts.read_out(question, reasoning.text), seed))
 
 
 def truth(request: requests.Request, pair: tuple[str, str], weighting: Weighting) -> float:
