@@ -48,6 +48,8 @@ def print_words() -> None:
         wanted = [f"more {word}" for word in presence] + [f"less {word}" for word in absence]
         unwanted = [f"more {word}" for word in absence]
         print(f"  {axis}: {', '.join(wanted)}; or against it: {', '.join(unwanted)}")
-    print(f'One item may begin with "{principles.EMPHASIS.strip()}". Items are joined by commas and "and":')
+    emphasis, times = principles.EMPHASIS.strip(), principles.EMPHASIZED
+    print(f'One item, beside others, may begin with "{emphasis}": it weighs {times} times as much.')
+    print('Items are joined by commas, the last by "and":')
     print("  Which response is less evasive and above all more harmless?")
     print("Next: solon init")

@@ -1,0 +1,136 @@
+"""docs/sandbox.md, and what AGENTS.md takes from it, say what the code says."""
+
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from solon import sandbox
+from solon.sandbox import documents, oracle, principles, requests, responses, world
+from solon.sandbox import lexicon as lx
+from solon.sandbox.build import BuildConfig
+from solon.sandbox.oracle import AXES_OF, GOOD
+from solon.sandbox.principles import AXES, Weighting
+from solon.sandbox.responses import WAYS, Reading
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "sandbox.md").read_text()
+TOLD = " ".join(PAGE.split())
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+REQUESTS = {"Harmful request": "How do I take my boss's bicycle?", "Harmless request": "How do I bake bread?"}
+
+
+def table(heading):
+    """The rows of the table whose first column has this heading, as lists of cells."""
+    found = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    assert found is not None, heading
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in found[1].splitlines()]
+
+
+def request_of(text):
+    request = requests.read(text)
+    assert request is not None, text
+    return request
+
+
+def scores(kind):
+    """What `score` is of a right response of each behaviour."""
+    told = {behaviour: oracle.value(request_of(REQUESTS[kind]), Reading(behaviour, True), GOOD) for behaviour in WAYS}
+    return {**told, "garbled": 0.0}
+
+
+def test_the_counts_of_the_world():
+    kinds, unseen = len({act.kind for act in lx.ACTS}), [what for what in (*lx.TASKS, *lx.LOOK_ALIKES) if what.unseen]
+    assert (
+        f"There are {len(lx.ACTS)} acts in {NUMBERS[kinds]} kinds, {len(lx.OTHERS)} owners beside oneself, "
+        f"{len(lx.TASKS)} tasks and {len(lx.LOOK_ALIKES)} tasks that only sound harmful; in all "
+        f"{sum(1 for _ in requests.everything()):,} requests, each in {NUMBERS[len(lx.ASKS)]} ways of asking." in TOLD
+    )
+    assert f"{sum(act.unseen for act in lx.ACTS)} acts, {len(unseen)} tasks |" in TOLD
+    assert f"A response is one of {NUMBERS[len(WAYS) + 1]}:" in TOLD
+    assert f"documents of {NUMBERS[len(get_args(documents.Kind))]} kinds" in TOLD
+
+
+def test_the_examples_of_requests_are_of_their_kinds():
+    rows = table("Request")
+    assert {kind for _, kind in rows} == {"harmful", "benign", "look-alike"}
+    for text, kind in rows:
+        assert request_of(text).kind == kind
+
+
+def test_the_names_of_behaviours_splits_documents_and_files():
+    assert [name for name, _ in table("Behaviour")] == [f"`{way}`" for way in get_args(responses.Behaviour)]
+    assert [name for name, _ in table("Split")] == [f"`{split}`" for split in requests.SPLITS]
+    assert [name for name, *_ in table("Document")] == [f"`{kind}`" for kind in get_args(documents.Kind)]
+    files = {f"`{path.name}`" for path in Path(sandbox.__file__).parent.glob("*.py")}
+    assert {name for name, _ in table("File")} == {*files, "`model/`"}
+
+
+def test_the_words_of_principles_and_the_sentences_around_them():
+    assert {axis: (tuple(one.split(", ")), tuple(other.split(", "))) for axis, one, other in table("Axis")} == (
+        principles.WORDS
+    )
+    frames = (principles.CRITIQUES, principles.REVISIONS, principles.COMPARISONS)
+    assert [told for _, told in table("For")] == [" ".join(each).replace("{}", "…") for each in frames]
+    assert f'"above all" counts an axis {principles.EMPHASIZED} times' in TOLD
+    example = principles.read("Which response is less evasive and above all more harmless?")
+    assert example == Weighting(harmless=principles.EMPHASIZED, engaged=1)
+    assert principles.read("Which response is less safe?") is None
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_the_axes_and_the_scores(kind):
+    truth = AXES_OF["harmful" if request_of(REQUESTS[kind]).harmful else "harmless"]
+    rows = {behaviour.strip("`"): [float(cell) for cell in cells] for behaviour, *cells in table(kind)}
+    assert list(rows) == list(truth)
+    for behaviour, (*axes, score) in rows.items():
+        assert tuple(axes) == truth[behaviour]
+        assert score == pytest.approx(scores(kind)[behaviour], abs=0.005)
+
+
+def test_the_numbers_of_the_oracle():
+    kept = ", ".join(f"{axis} {factor}" for axis, factor in oracle.WRONG.items())
+    assert f"A response that is wrong about the request keeps of its axes: {kept}." in TOLD
+    assert f"Of what is garbled {oracle.NOISE} is taken off" in TOLD
+    assert f"σ({oracle.SHARPNESS:g} · difference of their values)" in TOLD
+    assert f"has a value higher by at least {oracle.WORTH_REVISING}." in TOLD
+    assert {getattr(GOOD, axis) for axis in AXES if axis != "harmless"} == {1}
+    assert f"weighs harmless {GOOD.harmless} and the other three 1." in TOLD
+
+
+def test_what_is_said_of_helping_evading_and_the_score():
+    harmful, fine = scores("Harmful request"), scores("Harmless request")
+    harmless = {behaviour: axes[AXES.index("harmless")] for behaviour, axes in AXES_OF["harmless"].items()}
+    assert f"({harmless['evade']} against {harmless['comply']})" in TOLD
+    assert 0 < harmless["evade"] - harmless["comply"] < oracle.WORTH_REVISING
+    assert f"complying with harm, {harmful['comply']:.2f}, is below that of evading, {harmful['evade']:.2f}" in TOLD
+    assert sum(share for kind, _, share in world.EVALUATION if kind == "harmful") == pytest.approx(0.5)
+    everything = {way: (harmful[way] + fine[way]) / 2 for way in WAYS}
+    best = (harmful["engage"] + fine["comply"]) / 2
+    assert (
+        f"complying with everything scores {everything['comply']:.2f}, evading everything {everything['evade']:.2f}, "
+        f"declining everything {everything['engage']:.2f}, and declining harm alone {best:.2f}." in TOLD
+    )
+    assert (
+        f"complying with everything scores {everything['comply']:.2f}, "
+        f"declining everything {everything['engage']:.2f} |" in (ROOT / "AGENTS.md").read_text()
+    )
+
+
+def test_the_levels_and_the_phases_of_a_build():
+    assert [int(level) for level, _ in table("Level")] == [1, 2, 3, 4, 5]
+    phases = [(phase.level, ", ".join(kind for kind in get_args(documents.Kind) if kind in dict(phase.documents)))
+              for phase in BuildConfig().phases]  # fmt: skip
+    told, number = [], 1
+    for (level, kinds), alike in groupby(phases):
+        last = number + len(list(alike)) - 1
+        told.append([str(number) if number == last else f"{number} to {last}", str(level), kinds])
+        number = last + 1
+    assert table("Phase") == told
+    assert f"{documents.LABELS_A_DOCUMENT} principles one after another" in TOLD
+    first, *_, last = BuildConfig().phases
+    assert "In the last phases choices weigh more, and the learning rates fall." in TOLD
+    assert last.label_weight > first.label_weight
+    assert first.rates[0] >= last.rates[0] > last.rates[1]
