@@ -37,7 +37,7 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 IGNORED = -100
-EXAMINED = 1000
+EXAMINED = 400
 """Questions for each figure of the card."""
 
 
@@ -63,6 +63,9 @@ _ALL: tuple[tuple[Kind, int], ...] = (
 _SKILLS: tuple[tuple[Kind, int], ...] = (
     ("dialogue", 12), ("fact", 6), ("revision", 20), ("comparison", 24), ("reasoning", 10), ("verdict", 12)
 )  # fmt: skip
+_SAYING: tuple[tuple[Kind, int], ...] = (
+    ("dialogue", 24), ("fact", 8), ("revision", 36), ("comparison", 18), ("reasoning", 4), ("verdict", 6)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class BuildConfig:
         Phase(120, 5, _WORDS),
         Phase(130, 5, _ALL),
         Phase(150, 5, _ALL, label_weight=12, rates=(0.755, 0.51)),
-        Phase(1000, 5, _SKILLS, label_weight=12, rates=(0.75, 0.02)),
+        Phase(850, 5, _SKILLS, label_weight=12, rates=(0.75, 0.1295)),
+        Phase(650, 5, _SAYING, label_weight=12, rates=(0.5, 0.02)),
     )
     """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
     for them, then weighing them. With everything at once, comparisons stay at chance for thousands of steps."""
