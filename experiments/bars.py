@@ -47,7 +47,8 @@ def demo(out: Path, condition: str, *, seed: int, settings: list[str]) -> None:
     run = out / f"{condition}-{seed}"
     if (run / "07-evaluate" / "metrics.json").exists():
         return
-    command = [sys.executable, "-m", "solon.cli", "demo", "--seed", str(seed), "--out", str(run), "--json"]
+    solon = Path(sys.executable).parent / "solon"
+    command = [str(solon), "demo", "--seed", str(seed), "--out", str(run), "--json"]
     for setting in settings:
         command += ["--set", setting]
     began = time.time()
