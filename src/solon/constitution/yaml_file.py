@@ -43,7 +43,9 @@ def read_yaml(path: Path | Traversable, *, what: str) -> Document:
     Raises:
         UsageError: it cannot be read, or is no YAML.
     """
-    return parse_yaml(_text(path, what), name=str(path), what=what)
+    instead = f"`solon init` writes a {what} to begin with"
+    text = read_text(path, wanted=f"the YAML file of the {what}", instead=instead)
+    return parse_yaml(text, name=str(path), what=what)
 
 
 def parse_yaml(text: str, *, name: str, what: str) -> Document:
@@ -69,13 +71,18 @@ def parse_yaml(text: str, *, name: str, what: str) -> Document:
     return Document(name, text, data, reading.lines, tuple(reading.problems))
 
 
-def _text(path: Path | Traversable, what: str) -> str:
+def read_text(path: Path | Traversable, *, wanted: str, instead: str) -> str:
+    """Read a file that a person wrote; errors say that `wanted` should be given, or what to do `instead`.
+
+    Raises:
+        UsageError: it is a folder, is missing, cannot be read, or is not UTF-8.
+    """
     if path.is_dir():
-        raise UsageError(f"{path}: is a folder; give the YAML file of the {what}")
+        raise UsageError(f"{path}: is a folder; give {wanted}")
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such file; `solon init` writes a {what} to begin with") from None
+        raise UsageError(f"{path}: there is no such file; {instead}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     try:

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+from solon.constitution.yaml_file import read_text
 from solon.errors import UsageError
 from solon.records import Conversation, Prompt, user
 
@@ -28,7 +29,9 @@ def read_prompts(path: Path, *, kind: Literal["red-team", "helpful"], first: int
     prompts: list[Prompt] = []
     lines: dict[str, int] = {}
     problems: list[str] = []
-    for number, line in enumerate(_lines(path), 1):
+    wanted = "a JSONL file of prompts"
+    text = read_text(path, wanted=wanted, instead=f"give {wanted}, or `sandbox`")
+    for number, line in enumerate(text.split("\n"), 1):
         if first is not None and len(prompts) >= first:
             break
         if not line.strip():
@@ -49,22 +52,6 @@ def read_prompts(path: Path, *, kind: Literal["red-team", "helpful"], first: int
         rest = [f"{path}: and {len(problems) - MOST_REPORTED} more"] if len(problems) > MOST_REPORTED else []
         raise UsageError("\n".join([*problems[:MOST_REPORTED], *rest]))
     return prompts
-
-
-def _lines(path: Path) -> list[str]:
-    if path.is_dir():
-        raise UsageError(f"{path}: is a folder; give a JSONL file of prompts")
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such file; give a JSONL file of prompts, or `sandbox`") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    try:
-        return raw.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}:{line}: byte 0x{raw[error.start]:02x} is not UTF-8; save it as UTF-8 text") from None
 
 
 def _read(line: str) -> tuple[str, Conversation]:
