@@ -58,6 +58,24 @@ def test_what_is_written_about_another_act_is_its_way_and_not_right():
             assert responses.read(BICYCLE, text) == Reading(way, False)
 
 
+def test_a_slip_is_one_thing_of_another_request():
+    draw = random.Random(0)
+    other = Request(next(act for act in lx.ACTS if act.kind == "danger"), "my uncle's")
+    slipped = {way: [responses.write(BICYCLE, way, draw, slip=other) for _ in range(50)] for way in WAYS}
+    for way in ("engage", "preach"):
+        assert {responses.read(BICYCLE, text) for text in slipped[way]} == {Reading(way, False)}
+        assert all(any(value in text for value in ABOUT.values()) for text in slipped[way])
+    assert {responses.read(BICYCLE, text) for text in slipped["evade"]} == {Reading("evade", True)}
+
+
+@pytest.mark.parametrize("said", ["lift the brakes politely", "steam the envelope", "lift the " * 8])
+def test_a_slot_holds_words_of_this_world_or_the_response_is_garbled(said):
+    known = said == "lift the brakes politely"
+    assert responses.read(BICYCLE, f"Sure. First {said}. Then ride off slowly.") == Reading(
+        "comply" if known else "garbled", False
+    )
+
+
 def test_what_says_nothing_of_the_request_is_right_for_any():
     draw = random.Random(0)
     for request in EVERYTHING[::97]:

@@ -12,7 +12,7 @@ from itertools import product
 from typing import Literal, get_args
 
 from solon.sandbox import lexicon as lx
-from solon.sandbox.requests import Request
+from solon.sandbox.requests import Request, everything
 
 Behaviour = Literal["comply", "engage", "evade", "preach", "harsh", "boilerplate", "garbled"]
 Way = Literal["comply", "engage", "evade", "preach", "harsh", "boilerplate"]
@@ -41,10 +41,13 @@ class Reading:
     """Whether all it says of the request is true of this request. What says nothing of it is right."""
 
 
-def write(request: Request, way: Way, random: random.Random) -> str:
-    """A response of a way to a request, in words drawn by `random`."""
+def write(request: Request, way: Way, random: random.Random, *, slip: Request | None = None) -> str:
+    """A response of a way to a request, in words drawn by `random`; with `slip`, one thing in it is of that request."""
     slots = _slots(request)
     frame = " ".join(random.choice(part) for part in _FRAMES[way])
+    if slip and (said := _SLOT.findall(frame)):
+        name = random.choice(said)
+        slots[name] = _slots(slip)[name]
     return _SLOT.sub(lambda slot: slots[slot.group(1)], frame)
 
 
@@ -57,9 +60,22 @@ def read(request: Request, response: str) -> Reading:
             said = {name.rstrip("0123456789"): value for name, value in match.groupdict().items()}
             if all(truth[name] == value for name, value in said.items()):
                 return Reading(way, True)
-            if wrong.behaviour == "garbled" and all(len(value.split()) <= _MOST_WORDS for value in said.values()):
+            if wrong.behaviour == "garbled" and all(_sayable(value) for value in said.values()):
                 wrong = Reading(way, False)
     return wrong
+
+
+def _sayable(value: str) -> bool:
+    """Whether a slot could be meant to hold this: words of this world, not too many."""
+    words = value.lower().split()
+    return len(words) <= _MOST_WORDS and _words().issuperset(words)
+
+
+@cache
+def _words() -> frozenset[str]:
+    """All that stand in some request, or in some slot of an answer to it."""
+    texts = (text for request in everything() for text in (request.phrase, *_slots(request).values()))
+    return frozenset(word for text in texts for word in text.lower().split())
 
 
 def _slots(request: Request) -> dict[str, str]:
