@@ -169,6 +169,21 @@ def test_a_constitution_without_comparisons_is_told_before_anything_runs(tmp_pat
     run(own, out=tmp_path / "one", until="pairs")
 
 
+def test_a_model_that_cannot_be_trained_for_want_of_a_chat_template_is_told_before_anything_runs(
+    tmp_path, recipe, kitchen
+):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "tokenizer_config.json").write_text("{}")
+    own = apply_settings(recipe, [f"base_model={folder}"])
+    with pytest.raises(UsageError, match="has no chat template, which 02-finetune needs"):
+        run(own, out=tmp_path / "one")
+    assert not (tmp_path / "one").exists()
+    run(own, out=tmp_path / "one", until="critique")
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    run(own, out=tmp_path / "one", until="finetune")
+
+
 def test_a_prompt_in_two_files_under_one_id_is_told(tmp_path, recipe, kitchen):
     path = tmp_path / "red.jsonl"
     path.write_text('{"id": "p1", "prompt": "Why?"}\n')

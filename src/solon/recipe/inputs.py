@@ -1,5 +1,6 @@
 """What a recipe's names stand for: prompts, models, and the judge that knows the truth of the sandbox."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -46,6 +47,14 @@ def model_name(name: str) -> str:
     from solon import sandbox
 
     return str(sandbox.model_path())
+
+
+def trainable(name: str) -> bool:
+    """Whether a model has the chat template that training needs. Of one that is not in a folder here, yes."""
+    folder = Path(model_name(name))
+    if not (folder / "tokenizer_config.json").is_file() or (folder / "chat_template.jinja").exists():
+        return True
+    return bool(json.loads((folder / "tokenizer_config.json").read_text()).get("chat_template"))
 
 
 def judge_of(*sources: str | None) -> Judge | None:
