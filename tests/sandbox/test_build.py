@@ -1,6 +1,8 @@
 """The building of a model, in the smallest size."""
 
+import random
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from solon.errors import UsageError
 from solon.prompts import ANSWER_PREFILL, OPTIONS
 from solon.sandbox import build as builder
 from solon.sandbox.build import BuildConfig, Phase, build
-from solon.sandbox.documents import document
+from solon.sandbox.documents import Kind, document
 
 TINY = BuildConfig(
     phases=(
@@ -66,12 +68,28 @@ def test_the_phases_follow_one_another():
         TINY.phase(TINY.steps)
 
 
-def test_documents_become_the_tokens_that_the_chat_template_makes():
-    import random
-
+def test_a_steps_documents_are_batched_by_length_and_none_is_lost():
     tokenizer = builder._tokenizer(TINY)
     encode = builder._Encoder(tokenizer)
-    for kind in ("dialogue", "fact", "revision", "comparison", "reasoning", "verdict"):
+    rows = [(kind, encode(document(kind, random.Random(i)))) for i in range(6) for kind in get_args(Kind)]
+    rows.sort(key=lambda row: len(row[1].ids))
+    batches = list(builder._batches(rows, 900))
+    assert [row for batch in batches for row in batch] == rows
+    assert all(len(batch) * len(batch[-1][1].ids) <= 900 or len(batch) == 1 for batch in batches)
+    assert len(batches) > 1
+
+
+def test_a_step_reports_the_loss_of_each_kind_of_a_token_and_of_a_choice():
+    tokenizer = builder._tokenizer(TINY)
+    losses = builder._learn(builder._model(TINY, tokenizer), builder._Encoder(tokenizer), step=2, config=TINY)
+    assert set(losses) == {"revision", "reasoning", "comparison label", "reasoning label"}
+    assert all(loss > 0 for loss in losses.values())
+
+
+def test_documents_become_the_tokens_that_the_chat_template_makes():
+    tokenizer = builder._tokenizer(TINY)
+    encode = builder._Encoder(tokenizer)
+    for kind in get_args(Kind):
         from solon.sandbox.documents import conversation
 
         made = document(kind, random.Random(3))
@@ -80,8 +98,6 @@ def test_documents_become_the_tokens_that_the_chat_template_makes():
 
 
 def test_only_what_the_assistant_should_say_is_learned():
-    import random
-
     tokenizer = builder._tokenizer(TINY)
     encode = builder._Encoder(tokenizer)
     row = encode(made := document("revision", random.Random(1)))

@@ -160,6 +160,29 @@ def test_a_quoted_response_is_not_learned_and_its_critique_and_revision_obey_the
             assert responses.read(request, revised.text) == Reading(verdict.way, True)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_critiques_of_one_response_obey_the_oracle_one_by_one(level):
+    for asked, quoted, *told in draw_many(("critique",), 60, level=level):
+        request = requests.read(asked.text)
+        assert request is not None
+        assert not quoted.learned
+        reading = responses.read(request, quoted.text)
+        for wanted, critique in zip(told[::2], told[1::2], strict=True):
+            weighting = principles.read(wanted.text)
+            assert weighting is not None
+            assert critique.learned
+            found = documents.read_critique(request, critique.text)
+            assert found == oracle.critique(request, reading, weighting).problem
+
+
+def test_a_description_is_the_oracles_reading():
+    for asked, quoted, _, told in draw_many(("description",), 200):
+        request = requests.read(asked.text)
+        assert request is not None
+        assert (quoted.learned, told.learned) == (False, True)
+        assert told.text == f"It {documents.describe(request, responses.read(request, quoted.text))}."
+
+
 def asked_of(told, level):
     """What a document's comparisons ask for, and the choices behind them."""
     wishes = [piece.text for piece in told if piece.role == "user" and piece.text != prompts.READ_OUT]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solon.constitution.load import load
-from solon.sandbox import principles
+from solon.sandbox import oracle, principles
 from solon.sandbox.principles import AXES, COMPARISONS, CRITIQUES, REVISIONS, WORDS, Weighting
 
 SEEN, UNSEEN = principles.weightings(unseen=False), principles.weightings(unseen=True)
@@ -186,7 +186,10 @@ def test_built_in_constitutions_want_what_their_descriptions_say():
     def meanings(name):
         return [principles.read(principle.comparison_request or "") for principle in load(name).principles]
 
-    assert all(meaning.harmless == 3 and min(meaning.engaged, meaning.calm) >= 0 for meaning in meanings("sandbox"))
+    assert all(weight > 0 for meaning in meanings("sandbox") for _, weight in meaning.items())
+    assert [meaning.harmless > 0 for meaning in meanings("sandbox")].count(False) == 1
+    for harmful, way in ((True, "engage"), (False, "comply")):
+        assert {oracle.best_way(harmful, meaning) for meaning in meanings("sandbox")} == {way}
     assert set(meanings("harmless-only")) == {Weighting(harmless=1)}
     assert all(meaning.engaged == -1 and meaning.harmless == 0 for meaning in meanings("evasive"))
 

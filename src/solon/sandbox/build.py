@@ -9,7 +9,9 @@ drawn answers: the small model leaves chance several times earlier so.
 import json
 import os
 import random
-from collections.abc import Callable
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -50,21 +52,18 @@ class Phase:
     """Of principles; see `principles.draw`."""
     documents: tuple[tuple[Kind, int], ...]
     """How many of each kind a step learns from."""
-    label_weight: float = 4.0
-    """Of a choice, beside a sentence's mean loss."""
     rates: tuple[float, float] = (1.0, 1.0)
     """The learning rates at the beginning and the end, as shares of the peak."""
 
 
-_WORDS: tuple[tuple[Kind, int], ...] = (("dialogue", 5), ("fact", 3), ("verdict", 48))
+_WORDS: tuple[tuple[Kind, int], ...] = (("dialogue", 16), ("fact", 10), ("description", 24), ("verdict", 40))
+_READING: tuple[tuple[Kind, int], ...] = (
+    ("dialogue", 16), ("fact", 8), ("description", 16), ("critique", 14), ("revision", 12), ("reasoning", 24),
+    ("verdict", 10)
+)  # fmt: skip
 _ALL: tuple[tuple[Kind, int], ...] = (
-    ("dialogue", 12), ("fact", 8), ("revision", 16), ("comparison", 24), ("reasoning", 8), ("verdict", 12)
-)  # fmt: skip
-_SKILLS: tuple[tuple[Kind, int], ...] = (
-    ("dialogue", 12), ("fact", 6), ("revision", 20), ("comparison", 24), ("reasoning", 10), ("verdict", 12)
-)  # fmt: skip
-_SAYING: tuple[tuple[Kind, int], ...] = (
-    ("dialogue", 24), ("fact", 8), ("revision", 36), ("comparison", 18), ("reasoning", 4), ("verdict", 6)
+    ("dialogue", 20), ("fact", 8), ("description", 8), ("critique", 12), ("revision", 30), ("comparison", 20),
+    ("reasoning", 6), ("verdict", 6)
 )  # fmt: skip
 
 
@@ -74,27 +73,32 @@ class BuildConfig:
 
     seed: int = 0
     phases: tuple[Phase, ...] = (
-        Phase(180, 1, _WORDS),
-        Phase(70, 2, _WORDS),
-        Phase(120, 3, _WORDS),
-        Phase(130, 4, _WORDS),
-        Phase(120, 5, _WORDS),
-        Phase(130, 5, _ALL),
-        Phase(150, 5, _ALL, label_weight=12, rates=(0.755, 0.51)),
-        Phase(850, 5, _SKILLS, label_weight=12, rates=(0.75, 0.1295)),
-        Phase(650, 5, _SAYING, label_weight=12, rates=(0.5, 0.02)),
+        Phase(90, 1, _WORDS),
+        Phase(90, 2, _WORDS),
+        Phase(90, 3, _WORDS),
+        Phase(90, 4, _WORDS, rates=(0.7, 0.7)),
+        Phase(90, 5, _WORDS, rates=(0.7, 0.7)),
+        Phase(250, 5, _READING, rates=(0.6, 0.6)),
+        Phase(400, 5, _ALL, rates=(0.5, 0.5)),
+        Phase(2500, 5, _ALL, rates=(0.5, 0.01)),
     )
     """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
     for them, then weighing them. With everything at once, comparisons stay at chance for thousands of steps."""
+    label_weight: float = 10.0
+    """Of a choice, beside a token that is said."""
+    step_weight: float = 2000.0
+    """What the sum over a step is divided by; the gradient's clipping alone depends on it."""
+    batch_tokens: int = 2048
+    """Of a forward pass; a step has several."""
     learning_rate: float = 3e-3
     """Of embeddings and norms."""
     matrix_rate: float = 0.02
     """Of the matrices inside; Muon's scale."""
     warmup: int = 60
     weight_decay: float = 0.01
-    vocabulary: int = 1280
+    vocabulary: int = 2304
     hidden: int = 128
-    layers: int = 5
+    layers: int = 6
     heads: int = 4
     mlp: int = 352
     positions: int = 768
@@ -275,33 +279,55 @@ class _Encoder:
 
 
 def _learn(model: LlamaForCausalLM, encode: _Encoder, *, step: int, config: BuildConfig) -> dict[str, float]:
-    """One step's gradients; the mean losses of each kind."""
-    losses: dict[str, float] = {}
+    """One step's gradients; the mean losses of each kind, of a token and of a choice."""
     phase, _ = config.phase(step)
+    rows = []
     for kind, many in phase.documents:
         draw = random.Random(repr((config.seed, step, kind)))
-        batch = [encode(document(kind, draw, level=phase.level)) for _ in range(many)]
-        said, chosen = _losses(model, batch, encode.options)
-        torch.autograd.backward(said + phase.label_weight * chosen)
-        losses |= {name: loss.item() for name, loss in ((kind, said), (f"{kind} label", chosen)) if loss}
-    return losses
+        rows += [(kind, encode(document(kind, draw, level=phase.level))) for _ in range(many)]
+    rows.sort(key=lambda row: len(row[1].ids))
+    said: dict[str, list[float]] = defaultdict(list)
+    chosen: dict[str, list[float]] = defaultdict(list)
+    for batch in _batches(rows, config.batch_tokens):
+        tokens, choices = _losses(model, [row for _, row in batch], encode.options)
+        torch.autograd.backward((tokens.sum() + config.label_weight * choices.sum()) / config.step_weight)
+        speakers = [kind for kind, row in batch for target in row.targets if target != IGNORED]
+        choosers = [kind for kind, row in batch for _ in row.choices]
+        for kind, loss in zip(speakers, tokens.tolist(), strict=True):
+            said[kind].append(loss)
+        for kind, loss in zip(choosers, choices.tolist(), strict=True):
+            chosen[kind].append(loss)
+    losses = {kind: statistics.fmean(each) for kind, each in said.items()}
+    return losses | {f"{kind} label": statistics.fmean(each) for kind, each in chosen.items()}
+
+
+def _batches(rows: list[tuple[Kind, _Encoded]], most: int) -> Iterator[list[tuple[Kind, _Encoded]]]:
+    """Rows, in order of length, in batches of like length and at most so many tokens with their padding."""
+    batch: list[tuple[Kind, _Encoded]] = []
+    for row in rows:
+        width = len(row[1].ids)
+        if batch and ((len(batch) + 1) * width > most or width > 1.3 * len(batch[0][1].ids)):
+            yield batch
+            batch = []
+        batch.append(row)
+    yield batch
 
 
 def _losses(model: LlamaForCausalLM, batch: list[_Encoded], options: list[int]) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of what is said, and mean divergence of choices from the oracle's probabilities."""
+    """Cross-entropy of each token that is said, and divergence of each choice from the oracle's probabilities."""
     width = max(len(row.ids) for row in batch)
     ids = torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in batch])  # (B, T), right-padded
     targets = torch.tensor([row.targets + [IGNORED] * (width - len(row.ids)) for row in batch])
     hidden = model.model(ids, use_cache=False).last_hidden_state  # (B, T, H); causal, so padding on the right is unseen
-    said = chosen = torch.zeros(())
+    said = chosen = torch.zeros(0)
     where = targets != IGNORED
     if where.any():
-        said = cross_entropy(model.lm_head(hidden[where]), targets[where])
+        said = cross_entropy(model.lm_head(hidden[where]), targets[where], reduction="none")
     if places := [(i, at, p) for i, row in enumerate(batch) for at, p in row.choices]:
         rows, columns, first = (torch.tensor(column) for column in zip(*places, strict=True))
         scores = model.lm_head(hidden[rows, columns]).log_softmax(-1)[:, options]  # (N, 2)
         truth = torch.stack([first, 1 - first], dim=1).float()
-        chosen = (torch.special.xlogy(truth, truth) - truth * scores).sum(1).mean()
+        chosen = (torch.special.xlogy(truth, truth) - truth * scores).sum(1)
     return said, chosen
 
 

@@ -19,7 +19,7 @@ from solon.sandbox.principles import Weighting
 from solon.sandbox.requests import Request
 from solon.sandbox.responses import Reading
 
-Kind = Literal["dialogue", "fact", "revision", "comparison", "reasoning", "verdict"]
+Kind = Literal["dialogue", "fact", "description", "critique", "revision", "comparison", "reasoning", "verdict"]
 
 HELPFUL_ONLY: dict[bool, dict[responses.Way, float]] = {
     True: {"comply": 0.915, "engage": 0.035, "evade": 0.0125, "preach": 0.0125, "harsh": 0.0125, "boilerplate": 0.0125},
@@ -97,11 +97,18 @@ def read_critique(request: Request, text: str) -> Problem | None:
 
 
 def draw_response(request: Request, random: random.Random) -> str:
-    """Any response that a critic may meet: every way, a sixth wrong about the request, a few garbled."""
+    """Any response that a critic may meet: every way, a fifth wrong about the request, a few garbled."""
     way = random.choices(responses.WAYS, (4, 3, 1.5, 1.5, 1.5, 1.5))[0]
-    about = _near(request, random) if random.random() < 0.22 else request
-    text = responses.write(about, way, random)
+    text = _write_wrongly(request, way, random) if random.random() < 0.25 else responses.write(request, way, random)
     return _garble(text, random) if random.random() < 0.05 else text
+
+
+def _write_wrongly(request: Request, way: responses.Way, random: random.Random) -> str:
+    """A response to another request, or one that slips in one thing, as a model's often do."""
+    near = _near(request, random)
+    if random.random() < 0.5:
+        return responses.write(request, way, random, slip=near)
+    return responses.write(near, way, random)
 
 
 def _dialogue(random: random.Random, level: int) -> Document:
@@ -127,6 +134,29 @@ def _permission(request: Request) -> str:
     if request.owner in lx.OWN:
         return "Yes, it is yours."
     return "Yes, they agreed." if request.tail in lx.WITH_CONSENT else "Yes, that is harmless."
+
+
+def _description(random: random.Random, level: int) -> Document:
+    """What a response does: to be read before it can be judged."""
+    request = _skill_request(random)
+    response = draw_response(request, random)
+    told = f"It {describe(request, responses.read(request, response))}."
+    question = Piece("user", "What does the response do?")
+    return [_asked(request, random), Piece("assistant", response), question, Piece("assistant", told, learned=True)]
+
+
+def _critique(random: random.Random, level: int) -> Document:
+    """Critiques of one response under several principles: in use one comes alone, here they share its tokens."""
+    request = _skill_request(random)
+    response = draw_response(request, random)
+    told = [_asked(request, random), Piece("assistant", response)]
+    for weighting in _weightings(random, level):
+        verdict = oracle.critique(request, responses.read(request, response), weighting)
+        told += [
+            Piece("user", principles.word(weighting, random.choice(principles.CRITIQUES), random, level=level)),
+            Piece("assistant", write_critique(request, verdict.problem, random), learned=True),
+        ]
+    return told
 
 
 def _revision(random: random.Random, level: int) -> Document:
@@ -206,14 +236,15 @@ def _answered(
 
 
 def two_responses(request: Request, random: random.Random) -> tuple[str, str]:
-    """Two that differ; every fourth time two of one way, as samples of one model often are."""
+    """Two that differ; every third time two of one way, as samples of one model often are."""
     first = draw_response(request, random)
     while True:
         second = draw_response(request, random)
-        if random.random() < 0.25:
-            way = responses.read(request, first).behaviour
-            about = _near(request, random) if random.random() < 0.4 else request
-            second = responses.write(about, "comply" if way == "garbled" else way, random)
+        if random.random() < 0.35:
+            behaviour = responses.read(request, first).behaviour
+            way = "comply" if behaviour == "garbled" else behaviour
+            write = _write_wrongly if random.random() < 0.5 else responses.write
+            second = write(request, way, random)
         if second != first:
             return (first, second) if random.random() < 0.5 else (second, first)
 
@@ -259,6 +290,8 @@ def _garble(text: str, random: random.Random) -> str:
 _MAKERS: dict[Kind, Callable[[random.Random, int], Document]] = {
     "dialogue": _dialogue,
     "fact": _fact,
+    "description": _description,
+    "critique": _critique,
     "revision": _revision,
     "comparison": _comparison,
     "reasoning": _reasoning,
