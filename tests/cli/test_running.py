@@ -12,7 +12,7 @@ FEW = ["--set", "num_prompts=6", "--set", "num_helpful_prompts=2", "--set", "num
 def test_the_demo_ends_with_a_table_a_trace_the_report_and_what_to_type_next(solon, models):
     done = solon("demo", *FEW, "--out", "one")
     assert done.exit_code == 0, done.output
-    for words in ("Helpful-only", "SL-CAI", "RL-CAI", "Critique 1: ", "Revision 3: ", "The report: one/report.html"):
+    for words in ("Helpful-only", "SL-CAI", "RL-CAI", "Critique 1: ", "Revision 2: ", "The report: one/report.html"):
         assert words in done.stdout
     assert done.stdout.splitlines()[-1] == "Next: solon demo --constitution harmless-only"
     assert Path("one/report.html").exists()
