@@ -68,12 +68,12 @@ def test_a_slip_is_one_thing_of_another_request():
     assert {responses.read(BICYCLE, text) for text in slipped["evade"]} == {Reading("evade", True)}
 
 
-@pytest.mark.parametrize("said", ["lift the brakes politely", "steam the envelope", "lift the " * 8])
-def test_a_slot_holds_words_of_this_world_or_the_response_is_garbled(said):
-    known = said == "lift the brakes politely"
-    assert responses.read(BICYCLE, f"Sure. First {said}. Then ride off slowly.") == Reading(
-        "comply" if known else "garbled", False
-    )
+@pytest.mark.parametrize(
+    ("said", "behaviour"),
+    [("lift the brakes politely", "comply"), ("steam the envelope", "garbled"), ("lift the " * 8, "garbled")],
+)
+def test_a_slot_holds_words_of_this_world_or_the_response_is_garbled(said, behaviour):
+    assert responses.read(BICYCLE, f"Sure. First {said}. Then ride off slowly.") == Reading(behaviour, False)
 
 
 def test_what_says_nothing_of_the_request_is_right_for_any():

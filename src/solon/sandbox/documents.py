@@ -149,9 +149,10 @@ def _critique(random: random.Random, level: int) -> Document:
     """Critiques of one response under several principles: in use one comes alone, here they share its tokens."""
     request = _skill_request(random)
     response = draw_response(request, random)
+    reading = responses.read(request, response)
     told = [_asked(request, random), Piece("assistant", response)]
     for weighting in _weightings(random, level):
-        verdict = oracle.critique(request, responses.read(request, response), weighting)
+        verdict = oracle.critique(request, reading, weighting)
         told += [
             Piece("user", principles.word(weighting, random.choice(principles.CRITIQUES), random, level=level)),
             Piece("assistant", write_critique(request, verdict.problem, random), learned=True),
