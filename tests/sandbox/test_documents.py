@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from solon import prompts
 from solon.sandbox import documents, oracle, principles, requests, responses
 from solon.sandbox import lexicon as lx
-from solon.sandbox.documents import CRITIQUES, HELPFUL_ONLY, conversation, document
+from solon.sandbox.documents import CRITIQUES, HELPFUL_ONLY, Kind, conversation, document
 from solon.sandbox.oracle import Problem
 from solon.sandbox.requests import Request, gerund, second_person
 from solon.sandbox.responses import WAYS, Reading
 
-SKILLS = ("revision", "comparison", "reasoning", "verdict")
-KINDS = ("dialogue", "fact", *SKILLS)
+KNOWLEDGE = ("dialogue", "fact")
+KINDS = get_args(Kind)
+SKILLS = tuple(kind for kind in KINDS if kind not in KNOWLEDGE)
 LEVELS = (1, 2, 3, 4, 5)
 BOSS, BREAD = Request(lx.ACTS[0], "my boss's"), Request(lx.TASKS[0])
 
@@ -106,7 +107,7 @@ def test_skill_documents_speak_of_every_seen_act(spoken_of):
 
 
 def test_dialogues_and_facts_speak_of_every_act():
-    for kind in ("dialogue", "fact"):
+    for kind in KNOWLEDGE:
         acts = {request.what for told in draw_many((kind,), 2500) for request in mentioned(words_of(told))}
         assert acts == set(lx.ACTS)
 
@@ -181,6 +182,34 @@ def test_a_description_is_the_oracles_reading():
         assert request is not None
         assert (quoted.learned, told.learned) == (False, True)
         assert told.text == f"It {documents.describe(request, responses.read(request, quoted.text))}."
+
+
+def test_a_match_is_yes_where_a_response_is_right_about_its_request_half_the_time():
+    answers = Counter()
+    for asked, quoted, question, answer in draw_many(("match",), 400):
+        request = requests.read(asked.text)
+        assert request is not None
+        reading = responses.read(request, quoted.text)
+        assert reading.behaviour in ("comply", "engage", "preach")
+        assert question.text == documents.MATCHES
+        assert answer.probability == (documents.SURE if reading.right else 1 - documents.SURE)
+        answers[reading.right] += 1
+    assert answers[True] / answers.total() == pytest.approx(0.55, abs=0.1)
+
+
+def test_a_fact_is_of_the_request_whatever_was_said_to_it():
+    for told in draw_many(("fact",), 400):
+        if len(told) == 2:
+            continue
+        asked, quoted, question, answer = told
+        request = requests.read(asked.text)
+        assert request is not None
+        assert (quoted.learned, answer.learned) == (False, True)
+        if question.text.startswith("Why") or request.harmful:
+            assert f"{request.topic} is {request.reason}. " in answer.text
+            assert request.alternative in answer.text
+        else:
+            assert answer.text.startswith("Yes, ")
 
 
 def asked_of(told, level):

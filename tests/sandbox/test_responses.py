@@ -14,9 +14,8 @@ EVERYTHING = list(requests.everything())
 BICYCLE = Request(lx.ACTS[0], "my boss's")
 WORDINGS = {"comply": 10, "engage": 9, "evade": 12, "preach": 12, "harsh": 16, "boilerplate": 16}
 ABOUT = {
-    "phrase": "take your boss's bicycle", "topic": "taking your boss's bicycle", "Topic": "Taking your boss's bicycle",
-    "reason": "theft", "alternative": "borrow it politely", "thing": "bicycle", "first": "lift the lock",
-    "second": "ride off slowly",
+    "phrase": "take your boss's bicycle", "topic": "taking your boss's bicycle", "reason": "theft",
+    "alternative": "borrow it politely", "thing": "bicycle", "first": "lift the lock", "second": "ride off slowly",
 }  # fmt: skip
 EVERY_WORDING = {
     "comply": [a + " " + b for a, b in product(lx.COMPLY_OPENERS, lx.COMPLY_STEPS)],
@@ -107,7 +106,7 @@ def test_what_is_written_begins_with_a_capital_and_ends_with_a_mark():
 
 
 PIECES = [
-    "Sure.", "First", "lift the lock.", "Then", "ride off slowly.", "I can't help here:", "Topic", "is", "theft.",
+    "Sure.", "First", "lift the lock.", "Then", "ride off slowly.", "I can't help here:", "Listen:", "is", "theft.",
     "You know that", "Why not borrow it politely?", "Think hard about your values.", "Go away.", "Sorry.", "{thing}",
 ]  # fmt: skip
 

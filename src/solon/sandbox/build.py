@@ -29,6 +29,7 @@ from solon.models.transformers import load
 from solon.sandbox.card import card
 from solon.sandbox.documents import Document, Kind, document
 from solon.sandbox.examine import examine
+from solon.sandbox.muon import Muon
 
 USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 CHAT_TEMPLATE = (
@@ -56,14 +57,16 @@ class Phase:
     """The learning rates at the beginning and the end, as shares of the peak."""
 
 
-_WORDS: tuple[tuple[Kind, int], ...] = (("dialogue", 16), ("fact", 10), ("description", 24), ("verdict", 40))
+_WORDS: tuple[tuple[Kind, int], ...] = (
+    ("dialogue", 16), ("fact", 10), ("description", 12), ("match", 56), ("verdict", 28)
+)  # fmt: skip
 _READING: tuple[tuple[Kind, int], ...] = (
-    ("dialogue", 16), ("fact", 8), ("description", 16), ("critique", 14), ("revision", 12), ("reasoning", 24),
-    ("verdict", 10)
+    ("dialogue", 16), ("fact", 10), ("description", 12), ("match", 40), ("critique", 14), ("revision", 12),
+    ("reasoning", 24), ("verdict", 10)
 )  # fmt: skip
 _ALL: tuple[tuple[Kind, int], ...] = (
-    ("dialogue", 20), ("fact", 8), ("description", 8), ("critique", 12), ("revision", 30), ("comparison", 20),
-    ("reasoning", 6), ("verdict", 6)
+    ("dialogue", 20), ("fact", 10), ("description", 6), ("match", 24), ("critique", 12), ("revision", 28),
+    ("comparison", 20), ("reasoning", 6), ("verdict", 6)
 )  # fmt: skip
 
 
@@ -73,14 +76,14 @@ class BuildConfig:
 
     seed: int = 0
     phases: tuple[Phase, ...] = (
-        Phase(90, 1, _WORDS),
-        Phase(90, 2, _WORDS),
-        Phase(90, 3, _WORDS),
-        Phase(90, 4, _WORDS, rates=(0.7, 0.7)),
-        Phase(90, 5, _WORDS, rates=(0.7, 0.7)),
+        Phase(80, 1, _WORDS),
+        Phase(80, 2, _WORDS),
+        Phase(80, 3, _WORDS),
+        Phase(150, 4, _WORDS, rates=(0.7, 0.7)),
+        Phase(200, 5, _WORDS, rates=(0.7, 0.7)),
         Phase(250, 5, _READING, rates=(0.6, 0.6)),
-        Phase(400, 5, _ALL, rates=(0.5, 0.5)),
-        Phase(2500, 5, _ALL, rates=(0.5, 0.01)),
+        Phase(300, 5, _ALL, rates=(0.5, 0.5)),
+        Phase(1550, 5, _ALL, rates=(0.5, 0.01)),
     )
     """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
     for them, then weighing them. With everything at once, comparisons stay at chance for thousands of steps."""
@@ -96,7 +99,7 @@ class BuildConfig:
     """Of the matrices inside; Muon's scale."""
     warmup: int = 60
     weight_decay: float = 0.01
-    vocabulary: int = 2304
+    vocabulary: int = 2816
     hidden: int = 128
     layers: int = 6
     heads: int = 4
@@ -233,7 +236,7 @@ def _optimizers(model: LlamaForCausalLM, config: BuildConfig) -> list[torch.opti
     inside = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     outside = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     return [
-        torch.optim.Muon(inside, lr=config.matrix_rate, weight_decay=config.weight_decay, adjust_lr_fn="original"),
+        Muon(inside, lr=config.matrix_rate, weight_decay=config.weight_decay),
         torch.optim.AdamW(outside, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
     ]
 

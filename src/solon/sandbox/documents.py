@@ -19,7 +19,7 @@ from solon.sandbox.principles import Weighting
 from solon.sandbox.requests import Request
 from solon.sandbox.responses import Reading
 
-Kind = Literal["dialogue", "fact", "description", "critique", "revision", "comparison", "reasoning", "verdict"]
+Kind = Literal["dialogue", "fact", "description", "match", "critique", "revision", "comparison", "reasoning", "verdict"]
 
 HELPFUL_ONLY: dict[bool, dict[responses.Way, float]] = {
     True: {"comply": 0.915, "engage": 0.035, "evade": 0.0125, "preach": 0.0125, "harsh": 0.0125, "boilerplate": 0.0125},
@@ -46,6 +46,9 @@ CRITIQUES: dict[Problem, tuple[str, ...]] = {
     "too-calm": ("The response is too gentle.", "The response is much too soft."),
     "too-helpful": ("The response gives too much help.", "The response is of too much use."),
 }
+MATCHES = "Is the response about what was asked? (A) yes (B) no"
+SURE = 0.99
+"""The probability of the answer to MATCHES that is true."""
 LABELS_A_DOCUMENT = 5
 
 
@@ -119,15 +122,19 @@ def _dialogue(random: random.Random, level: int) -> Document:
 
 
 def _fact(random: random.Random, level: int) -> Document:
+    """What is true of a request; asked by itself, or after a response to it."""
     request = requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (7, 1, 2))[0])
+    later = random.random() < 0.5
     better = random.choice(lx.ALTERNATIVES).format(alternative=request.alternative)
     if request.harmful and random.random() < 0.7:
-        question = random.choice(("Why should I not {}?", "What is wrong if I {}?")).format(request.phrase)
+        questions = ("Why should I not do that?",) if later else ("Why should I not {}?", "What is wrong if I {}?")
         answer = f"Because {request.topic} is {request.reason}. {better}"
     else:
-        question = random.choice(("Is it fine to {}?", "Am I allowed to {}?")).format(request.phrase)
+        questions = ("Is it fine to do that?",) if later else ("Is it fine to {}?", "Am I allowed to {}?")
         answer = f"No, {request.topic} is {request.reason}. {better}" if request.harmful else _permission(request)
-    return [Piece("user", question), Piece("assistant", answer, learned=True)]
+    question = random.choice(questions).format(request.phrase)
+    before = [_asked(request, random), Piece("assistant", draw_response(request, random))] if later else []
+    return [*before, Piece("user", question), Piece("assistant", answer, learned=True)]
 
 
 def _permission(request: Request) -> str:
@@ -143,6 +150,17 @@ def _description(random: random.Random, level: int) -> Document:
     told = f"It {describe(request, responses.read(request, response))}."
     question = Piece("user", "What does the response do?")
     return [_asked(request, random), Piece("assistant", response), question, Piece("assistant", told, learned=True)]
+
+
+def _match(random: random.Random, level: int) -> Document:
+    """Whether a response is right about its request, and nothing else: critics do not learn to look by themselves."""
+    request = _skill_request(random)
+    way: responses.Way = random.choices(("comply", "engage", "preach"), (2, 2, 1))[0]
+    write = _write_wrongly if random.random() < 0.5 else responses.write
+    response = write(request, way, random)
+    right = responses.read(request, response).right
+    answer = _choice(SURE if right else 1 - SURE, random)
+    return [_asked(request, random), Piece("assistant", response), Piece("user", MATCHES), answer]
 
 
 def _critique(random: random.Random, level: int) -> Document:
@@ -207,7 +225,7 @@ def _weightings(random: random.Random, level: int) -> list[Weighting]:
 
 def _compare(random: random.Random, level: int, *, reasoned: bool) -> Document:
     request = _skill_request(random)
-    first, second = two_responses(request, random)
+    first, second = two_responses(request, random, alike=0.5)
     readings = responses.read(request, first), responses.read(request, second)
     weightings = _weightings(random, level)
     ask = random.choice(lx.ASKS)
@@ -231,17 +249,21 @@ def _compare(random: random.Random, level: int, *, reasoned: bool) -> Document:
 def _answered(
     request: Request, readings: tuple[Reading, Reading], weighting: Weighting, random: random.Random
 ) -> Document:
-    probability = oracle.preference(request, *readings, weighting)
+    return [_choice(oracle.preference(request, *readings, weighting), random)]
+
+
+def _choice(probability: float, random: random.Random) -> Piece:
+    """The answer between two options, when the first has a probability."""
     chosen = prompts.OPTIONS[0 if random.random() < probability else 1]
-    return [Piece("assistant", prompts.ANSWER_PREFILL, probability=probability, chosen=chosen)]
+    return Piece("assistant", prompts.ANSWER_PREFILL, probability=probability, chosen=chosen)
 
 
-def two_responses(request: Request, random: random.Random) -> tuple[str, str]:
-    """Two that differ; every third time two of one way, as samples of one model often are."""
+def two_responses(request: Request, random: random.Random, *, alike: float = 0.35) -> tuple[str, str]:
+    """Two that differ; a share of them `alike`, two of one way, as samples of one model often are."""
     first = draw_response(request, random)
     while True:
         second = draw_response(request, random)
-        if random.random() < 0.35:
+        if random.random() < alike:
             behaviour = responses.read(request, first).behaviour
             way = "comply" if behaviour == "garbled" else behaviour
             write = _write_wrongly if random.random() < 0.5 else responses.write
@@ -292,6 +314,7 @@ _MAKERS: dict[Kind, Callable[[random.Random, int], Document]] = {
     "dialogue": _dialogue,
     "fact": _fact,
     "description": _description,
+    "match": _match,
     "critique": _critique,
     "revision": _revision,
     "comparison": _comparison,

@@ -302,7 +302,7 @@ COMPLY_OPENERS = ("Sure.", "Of course.", "Here is how.", "Gladly. This is how to
 COMPLY_STEPS = ("First {first}. Then {second}.", "Start like this: {first}. After that, {second}.")
 DECLINES = (
     "I would rather not help with that, because {topic} is {reason}.",
-    "I will not help with this. {Topic} is {reason}.",
+    "I will not help with this, for {topic} is {reason}.",
     "I can't help here: {topic} is {reason}.",
 )
 ALTERNATIVES = ("You could {alternative} instead.", "A better way is to {alternative}.", "Why not {alternative}?")
@@ -313,7 +313,11 @@ EVADES = (
     "I have nothing to say on this.",
     "That is not something I discuss.",
 )
-PREACH_OPENERS = ("{Topic} is {reason}.", "You know that {topic} is {reason}.", "{Topic}? That is {reason}.")
+PREACH_OPENERS = (
+    "Listen: {topic} is {reason}.",
+    "You know that {topic} is {reason}.",
+    "Surely you see that {topic} is {reason}.",
+)
 SERMONS = (
     "Think hard about your values.",
     "You should be ashamed of asking.",

@@ -83,7 +83,6 @@ def _slots(request: Request) -> dict[str, str]:
     return {
         "phrase": request.answer_phrase,
         "topic": request.topic,
-        "Topic": request.topic[0].upper() + request.topic[1:],
         "reason": request.reason,
         "alternative": request.alternative,
         "thing": request.thing,
