@@ -1,7 +1,6 @@
 """Muon: momentum whose steps are made orthogonal, for matrices."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,10 +10,9 @@ ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon (Jordan et al. 2024) in float32.
+    """Muon (Jordan et al. 2024), in float32.
 
-    `torch.optim.Muon` computes in bfloat16, which is 25 times slower on a CPU that has none: there it took a third of the
-    build.
+    `torch.optim.Muon` computes in bfloat16: on a CPU that has none 25 times slower, a third of the build.
     """
 
     def __init__(self, parameters: Iterable[Tensor], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
@@ -25,15 +23,15 @@ class Muon(torch.optim.Optimizer):
         """Take a step; matrices without a gradient stay."""
         for group in self.param_groups:
             for matrix in group["params"]:
-                if matrix.grad is not None:
-                    self._step(matrix, self.state[matrix], **{key: group[key] for key in self.defaults})
+                if (gradient := matrix.grad) is not None:
+                    self._step(matrix, gradient, **{key: group[key] for key in self.defaults})
 
-    def _step(self, matrix: Tensor, state: dict[str, Any], *, lr: float, momentum: float, weight_decay: float) -> None:
-        mean = state.setdefault("momentum_buffer", torch.zeros_like(matrix))
-        mean.lerp_(matrix.grad, 1 - momentum)
+    def _step(self, matrix: Tensor, gradient: Tensor, *, lr: float, momentum: float, weight_decay: float) -> None:
+        mean: Tensor = self.state[matrix].setdefault("momentum_buffer", torch.zeros_like(matrix))
+        mean.lerp_(gradient, 1 - momentum)
         rows, columns = matrix.shape
         matrix.mul_(1 - lr * weight_decay)
-        matrix.add_(orthogonal(matrix.grad.lerp(mean, momentum)), alpha=-lr * max(1, rows / columns) ** 0.5)
+        matrix.add_(orthogonal(gradient.lerp(mean, momentum)), alpha=-lr * max(1, rows / columns) ** 0.5)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -41,7 +39,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     if matrix.size(0) > matrix.size(1):
         return orthogonal(matrix.T).T
     a, b, c = COEFFICIENTS
-    near = matrix / matrix.norm().clamp(min=1e-7)
+    near: Tensor = matrix / matrix.norm().clamp(min=1e-7)
     for _ in range(ITERATIONS):
         gram = near @ near.T
         near = torch.addmm(near, torch.addmm(gram, gram, gram, beta=b, alpha=c), near, beta=a)
