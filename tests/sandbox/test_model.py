@@ -40,6 +40,10 @@ def test_it_can_do_what_its_card_says():
     assert critiques["right problem, or rightly none"] >= 0.90
     assert critiques["problem removed"] >= 0.85
     assert critiques["content right"] >= 0.85
-    for name, floor in (("compare, seen", 0.9), ("compare, seen, unseen principles", 0.9), ("compare, unseen-act", 0.8)):
+    for name, floor in (
+        ("compare, seen", 0.9),
+        ("compare, seen, unseen principles", 0.9),
+        ("compare, unseen-act", 0.8),
+    ):
         assert figures[name]["agrees, clear pairs"] >= floor
         assert figures[name]["calibration error"] <= 0.07
