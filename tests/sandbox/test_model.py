@@ -43,7 +43,7 @@ def test_it_can_do_what_its_card_says():
     for name, floor in (
         ("compare, seen", 0.9),
         ("compare, seen, unseen principles", 0.9),
-        ("compare, unseen-act", 0.8),
+        ("compare, unseen-act", 0.83),
     ):
         assert figures[name]["agrees, clear pairs"] >= floor
         assert figures[name]["calibration error"] <= 0.07

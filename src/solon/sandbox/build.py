@@ -86,7 +86,8 @@ class BuildConfig:
         Phase(1550, 5, _ALL, rates=(0.5, 0.01)),
     )
     """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
-    for them, then weighing them. With everything at once, comparisons stay at chance for thousands of steps."""
+    for them, then weighing them; beside it, whether a response is about its request. With everything at once,
+    comparisons stay at chance for thousands of steps."""
     label_weight: float = 10.0
     """Of a choice, beside a token that is said."""
     step_weight: float = 2000.0

@@ -225,7 +225,7 @@ def _weightings(random: random.Random, level: int) -> list[Weighting]:
 
 def _compare(random: random.Random, level: int, *, reasoned: bool) -> Document:
     request = _skill_request(random)
-    first, second = two_responses(request, random, alike=0.5)
+    first, second = two_responses(request, random, alike=0.5)  # what differs in content alone is the hardest to judge
     readings = responses.read(request, first), responses.read(request, second)
     weightings = _weightings(random, level)
     ask = random.choice(lx.ASKS)
