@@ -2,12 +2,15 @@
 
     python experiments/bars.py runs/bars --conditions default evasive --seeds 0 1 2
 
-A run that is complete is not done again, so the command goes on where it was stopped. The figures stand in LOG.md.
+A run that is complete is not done again, so the command goes on where it was stopped. A run that labels in
+another way takes the stages before the labels, which are the same, over from the default run of its seed, if that is
+done. The figures stand in LOG.md.
 """
 
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -16,12 +19,22 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-CONDITIONS: dict[str, list[str]] = {
-    "default": [],
-    "evasive": ["--constitution", "evasive"],
-    "harmless-only": ["--constitution", "harmless-only"],
-    "shuffle": ["--set", "label.shuffle=true"],
+from solon.recipe.schema import apply_settings, load, to_yaml
+
+CONSTITUTIONS = {
+    "evasive": "evasive",
+    "harmless-only": "harmless-only",
+    "one-principle": str(Path(__file__).with_name("one-principle.yaml")),
 }
+"""Of conditions; the others have the demo's."""
+LABELS: dict[str, list[str]] = {
+    "shuffle": ["label.shuffle=true"],
+    "reasoning": ["label.chain_of_thought=true"],
+    "reasoning-unclamped": ["label.chain_of_thought=true", "label.clamp=null"],
+}
+"""Of conditions that differ from the default in their labels alone: their settings."""
+CONDITIONS = ("default", *CONSTITUTIONS, *LABELS)
+BEFORE_LABELS = ("01-critique", "02-finetune", "03-pairs")
 METRICS = (
     "harmful_rate", "engaged_rate", "evasive_rate", "preachy_rate", "harsh_rate", "boilerplate_rate",
     "wrong_reason_rate", "helpful_rate", "wrong_content_rate", "over_refusal_rate", "garbled_rate", "oracle_score",
@@ -47,14 +60,35 @@ def demo(out: Path, condition: str, *, seed: int, settings: list[str]) -> None:
     run = out / f"{condition}-{seed}"
     if (run / "07-evaluate" / "metrics.json").exists():
         return
+    settings = [*settings, *LABELS.get(condition, [])]
+    if condition in LABELS and not run.exists():
+        take_over(out / f"default-{seed}", run, settings)
     solon = Path(sys.executable).parent / "solon"
     command = [str(solon), "demo", "--seed", str(seed), "--out", str(run), "--json"]
+    if condition in CONSTITUTIONS:
+        command += ["--constitution", CONSTITUTIONS[condition]]
     for setting in settings:
         command += ["--set", setting]
     began = time.time()
-    subprocess.run([*command, *CONDITIONS[condition]], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     print(f"{run}: {time.time() - began:.0f} s, at most {peak:.2f} GB so far", flush=True)
+
+
+def take_over(done: Path, run: Path, settings: list[str]) -> None:
+    """Begin a run with the stages before the labels of a complete one, which no setting of labels changes."""
+    if not (done / "07-evaluate" / "metrics.json").exists():
+        return
+    aside = run.with_name(run.name + ".partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    for stage in BEFORE_LABELS:
+        shutil.copytree(done / stage, aside / stage)
+    shutil.copy(done / "constitution.yaml", aside)
+    (aside / "recipe.yaml").write_text(to_yaml(apply_settings(load(done / "recipe.yaml"), settings), folder=aside))
+    record = json.loads((done / "run.json").read_text())
+    record["stages"] = {stage: record["stages"][stage] for stage in BEFORE_LABELS}
+    (aside / "run.json").write_text(json.dumps(record))
+    aside.rename(run)
 
 
 def table(out: Path, condition: str, seeds: list[int]) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -39,6 +40,17 @@ def test_a_run_copies_what_the_person_wrote_and_says_what_made_it(tmp_path):
         about = json.loads((run.path / "run.json").read_text())
     assert {"python", "solon", "torch", "transformers", "trl", "pyarrow"} <= about["versions"].keys()
     assert about["hardware"]["cpus"] == os.cpu_count()
+    assert datetime.now(UTC) - datetime.fromisoformat(about["begun"]) < timedelta(minutes=1)
+
+
+def test_a_run_that_goes_on_keeps_the_date_on_which_it_began(tmp_path):
+    with open_run(tmp_path / "run", files=FILES):
+        pass
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "begun": "2022-12-15T00:00:00+00:00"}))
+    with open_run(tmp_path / "run", files=FILES):
+        pass
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["begun"] == "2022-12-15T00:00:00+00:00"
 
 
 def test_other_text_than_the_copy_names_the_file_and_the_line(tmp_path):

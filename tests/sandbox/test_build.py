@@ -51,6 +51,22 @@ def test_a_build_that_was_stopped_ends_with_the_same_weights(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_weights_do_not_depend_on_the_number_of_cores(tmp_path, cores):
+    before = torch.get_num_threads()
+    short = replace(TINY, batch_tokens=300)
+    whole = build(tmp_path / "whole", short)
+    torch.set_num_threads(cores)
+    try:
+        other = build(tmp_path / "other", short)
+        assert torch.get_num_threads() == cores
+    finally:
+        torch.set_num_threads(before)
+    one, other = (load_file(folder / "model.safetensors") for folder in (whole, other))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.slow
 def test_a_folder_with_another_build_is_left_alone(tmp_path):
     build(tmp_path, replace(TINY, phases=TINY.phases[:1]))
     with pytest.raises(UsageError, match="other settings"):
@@ -81,7 +97,9 @@ def test_a_steps_documents_are_batched_by_length_and_none_is_lost():
 
 def test_a_step_reports_the_loss_of_each_kind_of_a_token_and_of_a_choice():
     tokenizer = builder._tokenizer(TINY)
-    losses = builder._learn(builder._model(TINY, tokenizer), builder._Encoder(tokenizer), step=2, config=TINY)
+    model, encode = builder._model(TINY, tokenizer), builder._Encoder(tokenizer)
+    with builder._cores() as pool:
+        losses = builder._learn(model, encode, step=2, config=TINY, pool=pool)
     assert set(losses) == {"revision", "reasoning", "comparison label", "reasoning label"}
     assert all(loss > 0 for loss in losses.values())
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import platform
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import zip_longest
 from pathlib import Path
@@ -49,6 +50,7 @@ class Run:
         self._record: dict[str, Any] = {}
         if self._record_path.exists():
             self._record = read_json(self._record_path, todo="it only tells of times and versions; let it hold {}")
+        self._record.setdefault("begun", datetime.now(UTC).isoformat(timespec="seconds"))
         self._record |= {"versions": _versions(), "hardware": _hardware()}
         self._save()
 

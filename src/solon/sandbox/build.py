@@ -1,7 +1,7 @@
 """Trains the sandbox's language model from the world's text alone: `solon sandbox build`.
 
 A Llama of under two million parameters, in Hugging Face format. Every step's documents are a function of the seed and
-the step, so the build is deterministic for a machine, a thread count and a torch version, and goes on from its newest
+the step, so the build is deterministic for a kind of processor and a torch version, and goes on from its newest
 checkpoint when it is called again. Preferences are learned from the oracle's probabilities (soft labels), not from
 drawn answers: the small model leaves chance several times earlier so.
 """
@@ -12,6 +12,8 @@ import random
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -72,7 +74,7 @@ _ALL: tuple[tuple[Kind, int], ...] = (
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """Settings of `build`. They decide the weights, with the machine, its threads and torch's version."""
+    """Settings of `build`. They decide the weights, with the kind of processor and torch's version."""
 
     seed: int = 0
     phases: tuple[Phase, ...] = (
@@ -146,21 +148,38 @@ def build(
     first = _resume(work / "checkpoint.safetensors", model, optimizers)
     encode = _Encoder(tokenizer)
     model.train()
-    for step in range(first, config.steps):
-        losses = _learn(model, encode, step=step, config=config)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = optimizer.defaults["lr"] * config.rate(step)
-            optimizer.step()
-            optimizer.zero_grad()
-        report(step + 1, losses)
-        if (step + 1) % config.save_every == 0:
-            _save_checkpoint(work / "checkpoint.safetensors", model, optimizers, step=step + 1)
+    with _cores() as pool:
+        for step in range(first, config.steps):
+            losses = _learn(model, encode, step=step, config=config, pool=pool)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = optimizer.defaults["lr"] * config.rate(step)
+                optimizer.step()
+                optimizer.zero_grad()
+            report(step + 1, losses)
+            if (step + 1) % config.save_every == 0:
+                _save_checkpoint(work / "checkpoint.safetensors", model, optimizers, step=step + 1)
     model.save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
     _describe(out, config, parameters=model.num_parameters())
     return out
+
+
+@contextmanager
+def _cores() -> Iterator[Executor]:
+    """A worker for each of torch's threads, and one thread of torch's for each worker.
+
+    A model this small gains little from threads on one product: on two cores, two batches side by side are 1.1 times
+    faster than one after the other on both.
+    """
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(cores) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(cores)
 
 
 def _describe(out: Path, config: BuildConfig, *, parameters: int) -> None:
@@ -282,19 +301,32 @@ class _Encoder:
         return list(self._tokenizer.encode(text).ids)
 
 
-def _learn(model: LlamaForCausalLM, encode: _Encoder, *, step: int, config: BuildConfig) -> dict[str, float]:
-    """One step's gradients; the mean losses of each kind, of a token and of a choice."""
+def _learn(
+    model: LlamaForCausalLM, encode: _Encoder, *, step: int, config: BuildConfig, pool: Executor
+) -> dict[str, float]:
+    """One step's gradients; the mean losses of each kind, of a token and of a choice.
+
+    Batches are worked on side by side, their gradients summed in order: the sum is the same with any number of cores.
+    """
     phase, _ = config.phase(step)
     rows = []
     for kind, many in phase.documents:
         draw = random.Random(repr((config.seed, step, kind)))
         rows += [(kind, encode(document(kind, draw, level=phase.level))) for _ in range(many)]
     rows.sort(key=lambda row: len(row[1].ids))
+    batches = list(_batches(rows, config.batch_tokens))
+    parameters = list(model.parameters())
+
+    def work(batch: list[tuple[Kind, _Encoded]]) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        tokens, choices = _losses(model, [row for _, row in batch], encode.options)
+        loss = (tokens.sum() + config.label_weight * choices.sum()) / config.step_weight
+        return torch.autograd.grad(loss, parameters), tokens, choices
+
     said: dict[str, list[float]] = defaultdict(list)
     chosen: dict[str, list[float]] = defaultdict(list)
-    for batch in _batches(rows, config.batch_tokens):
-        tokens, choices = _losses(model, [row for _, row in batch], encode.options)
-        torch.autograd.backward((tokens.sum() + config.label_weight * choices.sum()) / config.step_weight)
+    for batch, (gradients, tokens, choices) in zip(batches, pool.map(work, batches), strict=True):
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
         speakers = [kind for kind, row in batch for target in row.targets if target != IGNORED]
         choosers = [kind for kind, row in batch for _ in row.choices]
         for kind, loss in zip(speakers, tokens.tolist(), strict=True):
