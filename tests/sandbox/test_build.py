@@ -1,5 +1,6 @@
 """The building of a model, in the smallest size."""
 
+import json
 import random
 from dataclasses import replace
 from typing import get_args
@@ -11,13 +12,14 @@ from safetensors.torch import load_file
 from solon.errors import UsageError
 from solon.prompts import ANSWER_PREFILL, OPTIONS
 from solon.sandbox import build as builder
+from solon.sandbox import requests, responses
 from solon.sandbox.build import BuildConfig, Phase, build
 from solon.sandbox.documents import Kind, document
 
 TINY = BuildConfig(
     phases=(
         Phase(2, 1, (("dialogue", 2), ("verdict", 2))),
-        Phase(4, 5, (("revision", 2), ("comparison", 2), ("reasoning", 1))),
+        Phase(4, 5, (("revision", 2), ("comparison", 2), ("reasoning", 1)), own=6),
     ),
     vocabulary=600,
     hidden=16,
@@ -67,6 +69,18 @@ def test_the_weights_do_not_depend_on_the_number_of_cores(tmp_path, cores):
 
 
 @pytest.mark.slow
+def test_the_answers_that_critics_read_are_of_the_phases_beginning_and_on_file(tmp_path):
+    build(tmp_path, TINY)
+    assert [path.name for path in tmp_path.glob("build/own-*")] == ["own-2.json"]
+    said = json.loads((tmp_path / "build/own-2.json").read_text())
+    assert len(said) == 6  # noise, all of it
+    for ask, text in said:
+        request = requests.read(ask)
+        assert request is not None
+        assert not responses.read(request, text).right
+
+
+@pytest.mark.slow
 def test_a_folder_with_another_build_is_left_alone(tmp_path):
     build(tmp_path, replace(TINY, phases=TINY.phases[:1]))
     with pytest.raises(UsageError, match="other settings"):
@@ -99,7 +113,7 @@ def test_a_step_reports_the_loss_of_each_kind_of_a_token_and_of_a_choice():
     tokenizer = builder._tokenizer(TINY)
     model, encode = builder._model(TINY, tokenizer), builder._Encoder(tokenizer)
     with builder._cores() as pool:
-        losses = builder._learn(model, encode, step=2, config=TINY, pool=pool)
+        losses = builder._learn(model, encode, step=2, config=TINY, own=[], pool=pool)
     assert set(losses) == {"revision", "reasoning", "comparison label", "reasoning label"}
     assert all(loss > 0 for loss in losses.values())
 

@@ -20,11 +20,13 @@ KINDS = get_args(Kind)
 SKILLS = tuple(kind for kind in KINDS if kind not in KNOWLEDGE)
 LEVELS = (1, 2, 3, 4, 5)
 BOSS, BREAD = Request(lx.ACTS[0], "my boss's"), Request(lx.TASKS[0])
+OWN = ((BOSS, "Sure. First bread the bicycle."), (BREAD, "A better bread is to."))
+"""What a model might have said."""
 
 
-def draw_many(kinds, n, *, seed=0, level=5):
+def draw_many(kinds, n, *, seed=0, level=5, own=()):
     draw = random.Random(seed)
-    return [document(kinds[i % len(kinds)], draw, level=level) for i in range(n)]
+    return [document(kinds[i % len(kinds)], draw, level=level, own=own) for i in range(n)]
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +108,9 @@ def test_skill_documents_speak_of_every_seen_act(spoken_of):
     assert {request.what for request in spoken_of} == {act for act in lx.ACTS if not act.unseen}
 
 
-def test_dialogues_and_facts_speak_of_every_act():
-    for kind in KNOWLEDGE:
-        acts = {request.what for told in draw_many((kind,), 2500) for request in mentioned(words_of(told))}
+def test_dialogues_and_facts_speak_of_every_act_and_late_so_do_matches():
+    for kind, own in (*((kind, ()) for kind in KNOWLEDGE), ("match", OWN)):
+        acts = {request.what for told in draw_many((kind,), 2500, own=own) for request in mentioned(words_of(told))}
         assert acts == set(lx.ACTS)
 
 
@@ -195,6 +197,39 @@ def test_a_match_is_yes_where_a_response_is_right_about_its_request_half_the_tim
         assert answer.probability == (documents.SURE if reading.right else 1 - documents.SURE)
         answers[reading.right] += 1
     assert answers[True] / answers.total() == pytest.approx(0.55, abs=0.1)
+
+
+@pytest.mark.parametrize(("own", "share"), [((), 0.15), (OWN, 0.5)])
+def test_facts_are_late_often_of_acts_that_no_skill_speaks_of(own, share):
+    splits = Counter()
+    for told in draw_many(("fact",), 500, own=own):
+        if len(told) == 4 and (request := requests.read(told[0].text)):
+            splits[request.split] += 1
+    assert splits["unseen-act"] / splits.total() == pytest.approx(share, abs=0.1)
+
+
+def test_a_request_is_mistaken_for_a_seen_one_and_an_unseen_act_for_itself_with_another_owner():
+    draw = random.Random(0)
+    unseen = requests.draw(draw, "harmful", splits=("unseen-act",))
+    assert {documents._near(request, draw).split for request in (BOSS, unseen) for _ in range(300)} == {"seen"}
+    nears = [documents._near(unseen, draw, splits=("seen", "unseen-act")) for _ in range(300)]
+    assert {near.split for near in nears} == {"seen", "unseen-act"}
+    assert all(near.what == unseen.what for near in nears if near.split != "seen")
+
+
+CRITICS = ("description", "match", "critique", "revision", "comparison", "reasoning")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_critics_read_answers_of_the_model_itself_where_there_are_any(kind):
+    told = draw_many((kind,), 300, own=OWN)
+    read = [words for words in map(words_of, told) if any(text in words for _, text in OWN)]
+    assert len(read) / len(told) == pytest.approx(documents.OWN if kind in CRITICS else 0, abs=0.08)
+    for words in read:
+        request = next(request for request, text in OWN if text in words)
+        assert request.phrase in words
+    if kind == "match":
+        assert all(piece.probability != documents.SURE for each in told if words_of(each) in read for piece in each)
 
 
 def test_a_fact_is_of_the_request_whatever_was_said_to_it():

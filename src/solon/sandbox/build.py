@@ -11,7 +11,7 @@ import os
 import random
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -27,9 +27,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from solon import prompts
 from solon.errors import UsageError
-from solon.models.transformers import load
+from solon.models.transformers import Transformers, load
+from solon.sandbox import own as own_words
+from solon.sandbox import requests
 from solon.sandbox.card import card
-from solon.sandbox.documents import Document, Kind, document
+from solon.sandbox.documents import Document, Kind, Said, document
 from solon.sandbox.examine import examine
 from solon.sandbox.muon import Muon
 
@@ -57,6 +59,8 @@ class Phase:
     """How many of each kind a step learns from."""
     rates: tuple[float, float] = (1.0, 1.0)
     """The learning rates at the beginning and the end, as shares of the peak."""
+    own: int = 0
+    """How many answers the model gives before the phase, for its critics to read beside those made by rule."""
 
 
 _WORDS: tuple[tuple[Kind, int], ...] = (
@@ -85,11 +89,13 @@ class BuildConfig:
         Phase(200, 5, _WORDS, rates=(0.7, 0.7)),
         Phase(250, 5, _READING, rates=(0.6, 0.6)),
         Phase(300, 5, _ALL, rates=(0.5, 0.5)),
-        Phase(1550, 5, _ALL, rates=(0.5, 0.01)),
+        Phase(1360, 5, _ALL, rates=(0.5, 0.07)),
+        Phase(280, 5, _ALL, rates=(0.3, 0.16), own=4096),
+        Phase(280, 5, _ALL, rates=(0.16, 0.01), own=4096),
     )
     """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
     for them, then weighing them; beside it, whether a response is about its request. With everything at once,
-    comparisons stay at chance for thousands of steps."""
+    comparisons stay at chance for thousands of steps. Its own answers the model reads when it speaks well enough."""
     label_weight: float = 10.0
     """Of a choice, beside a token that is said."""
     step_weight: float = 2000.0
@@ -149,8 +155,12 @@ def build(
     encode = _Encoder(tokenizer)
     model.train()
     with _cores() as pool:
+        own: list[Said] = []
         for step in range(first, config.steps):
-            losses = _learn(model, encode, step=step, config=config, pool=pool)
+            phase, behind = config.phase(step)
+            if step == first or behind == 0:
+                own = _own(work / f"own-{step - behind}.json", model, tokenizer, n=phase.own, pool=pool)
+            losses = _learn(model, encode, step=step, config=config, own=own, pool=pool)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
@@ -180,6 +190,21 @@ def _cores() -> Iterator[Executor]:
             yield pool
     finally:
         torch.set_num_threads(cores)
+
+
+def _own(
+    path: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, n: int, pool: Executor
+) -> list[Said]:
+    """Answers of the model as it is now; on file, as a build that goes on inside a phase must read the same."""
+    if n and not path.exists():
+        asked = Transformers(model.eval(), tokenizer, name=path.stem, folder=path.parent, batch_size=128)
+        said = own_words.draw(asked, n=n, seed=path.stem, pool=pool)
+        model.train()
+        aside = path.with_suffix(".tmp")
+        aside.write_text(json.dumps([(requests.ask(request), text) for request, text in said]))
+        os.replace(aside, path)
+    asks = json.loads(path.read_text()) if n else []
+    return [(request, text) for ask, text in asks if (request := requests.read(ask))]
 
 
 def _describe(out: Path, config: BuildConfig, *, parameters: int) -> None:
@@ -302,7 +327,7 @@ class _Encoder:
 
 
 def _learn(
-    model: LlamaForCausalLM, encode: _Encoder, *, step: int, config: BuildConfig, pool: Executor
+    model: LlamaForCausalLM, encode: _Encoder, *, step: int, config: BuildConfig, own: Sequence[Said], pool: Executor
 ) -> dict[str, float]:
     """One step's gradients; the mean losses of each kind, of a token and of a choice.
 
@@ -312,7 +337,7 @@ def _learn(
     rows = []
     for kind, many in phase.documents:
         draw = random.Random(repr((config.seed, step, kind)))
-        rows += [(kind, encode(document(kind, draw, level=phase.level))) for _ in range(many)]
+        rows += [(kind, encode(document(kind, draw, level=phase.level, own=own))) for _ in range(many)]
     rows.sort(key=lambda row: len(row[1].ids))
     batches = list(_batches(rows, config.batch_tokens))
     parameters = list(model.parameters())

@@ -29,6 +29,7 @@ and for nothing else. What holds of it need not hold of a large model.
 
 By `solon sandbox build`, from seed {seed}, in {steps:,} steps on {threads} CPU thread(s) with torch {torch}; the
 settings are in `solon.json`. Preferences were learned from the probabilities of the sandbox's rule-based oracle.
+Late in its training its critics also read answers of its own, with what the oracle says of them.
 
 ## What it can do
 

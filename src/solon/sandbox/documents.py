@@ -1,12 +1,13 @@
 """The world as text to learn from: dialogues, facts, critiques with revisions, comparisons.
 
 Skills speak through Solon's own prompts (`solon.prompts`). Only what the assistant should say is learned; what is
-quoted is not (else quoting would teach it, say, to be harsh). Dialogues and facts are about every act; skills are about
-seen acts and combinations alone, and under seen weightings alone, so that what lies beyond them can be measured.
+quoted is not (else quoting would teach it, say, to be harsh). Dialogues and facts are about every act and so, late, are
+matches; other skills are about seen acts and combinations alone, and under seen weightings alone, so that what lies
+beyond them can be measured.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ from solon.sandbox import lexicon as lx
 from solon.sandbox import oracle, principles, requests, responses
 from solon.sandbox.oracle import Problem
 from solon.sandbox.principles import Weighting
-from solon.sandbox.requests import Request
+from solon.sandbox.requests import SPLITS, Request, Split
 from solon.sandbox.responses import Reading
 
 Kind = Literal["dialogue", "fact", "description", "match", "critique", "revision", "comparison", "reasoning", "verdict"]
@@ -50,6 +51,8 @@ MATCHES = "Is the response about what was asked? (A) yes (B) no"
 SURE = 0.99
 """The probability of the answer to MATCHES that is true."""
 LABELS_A_DOCUMENT = 5
+OWN = 1 / 3
+"""The share of a model's own answers among those that its critics read, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,17 @@ class Piece:
 
 
 Document = list[Piece]
+Said = tuple[Request, str]
+"""What a model answered to a request."""
 
 
-def document(kind: Kind, random: random.Random, *, level: int = 5) -> Document:
-    """A document of a kind, drawn by `random`; its principles are of a level (see `principles.draw`)."""
-    return _MAKERS[kind](random, level)
+def document(kind: Kind, random: random.Random, *, level: int = 5, own: Sequence[Said] = ()) -> Document:
+    """A document of a kind, drawn by `random`; its principles are of a level (see `principles.draw`).
+
+    With `own`, late in a build, critics read answers of the model itself a third of the time: no rule here errs as a
+    model does. Matches are then about every act, and facts often about those that no other skill speaks of.
+    """
+    return _MAKERS[kind](random, level, own)
 
 
 def describe(request: Request, reading: Reading) -> str:
@@ -106,24 +115,27 @@ def draw_response(request: Request, random: random.Random) -> str:
     return _garble(text, random) if random.random() < 0.05 else text
 
 
-def _write_wrongly(request: Request, way: responses.Way, random: random.Random) -> str:
-    """A response to another request, or one that slips in one thing, as a model's often do."""
-    near = _near(request, random)
+def _write_wrongly(
+    request: Request, way: responses.Way, random: random.Random, *, splits: tuple[Split, ...] = ("seen",)
+) -> str:
+    """A response to another request of the `splits`, or one that slips in one thing, as a model's often do."""
+    near = _near(request, random, splits=splits)
     if random.random() < 0.5:
         return responses.write(request, way, random, slip=near)
     return responses.write(near, way, random)
 
 
-def _dialogue(random: random.Random, level: int) -> Document:
-    request = requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (5, 2, 3))[0])
+def _dialogue(random: random.Random, level: int, own: Sequence[Said]) -> Document:
+    request = _request(random)
     ways = HELPFUL_ONLY[request.harmful]
     way = random.choices(list(ways), list(ways.values()))[0]
     return [_asked(request, random), Piece("assistant", responses.write(request, way, random), learned=True)]
 
 
-def _fact(random: random.Random, level: int) -> Document:
+def _fact(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """What is true of a request; asked by itself, or after a response to it."""
-    request = requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (7, 1, 2))[0])
+    splits = random.choices((SPLITS, ("unseen-act",)), (3, 2))[0] if own else SPLITS
+    request = requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (7, 1, 2))[0], splits=splits)
     later = random.random() < 0.5
     better = random.choice(lx.ALTERNATIVES).format(alternative=request.alternative)
     if request.harmful and random.random() < 0.7:
@@ -143,30 +155,33 @@ def _permission(request: Request) -> str:
     return "Yes, they agreed." if request.tail in lx.WITH_CONSENT else "Yes, that is harmless."
 
 
-def _description(random: random.Random, level: int) -> Document:
+def _description(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """What a response does: to be read before it can be judged."""
-    request = _skill_request(random)
-    response = draw_response(request, random)
+    request, response = _case(random, own)
     told = f"It {describe(request, responses.read(request, response))}."
     question = Piece("user", "What does the response do?")
     return [_asked(request, random), Piece("assistant", response), question, Piece("assistant", told, learned=True)]
 
 
-def _match(random: random.Random, level: int) -> Document:
+def _match(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """Whether a response is right about its request, and nothing else: critics do not learn to look by themselves."""
-    request = _skill_request(random)
-    way: responses.Way = random.choices(("comply", "engage", "preach"), (2, 2, 1))[0]
-    write = _write_wrongly if random.random() < 0.5 else responses.write
-    response = write(request, way, random)
+    if own and random.random() < OWN:
+        request, response = random.choice(own)
+    else:
+        request = _request(random) if own else _skill_request(random)
+        way: responses.Way = random.choices(("comply", "engage", "preach"), (2, 2, 1))[0]
+        if random.random() < 0.5:
+            response = _write_wrongly(request, way, random, splits=("seen", request.split))
+        else:
+            response = responses.write(request, way, random)
     right = responses.read(request, response).right
     answer = _choice(SURE if right else 1 - SURE, random)
     return [_asked(request, random), Piece("assistant", response), Piece("user", MATCHES), answer]
 
 
-def _critique(random: random.Random, level: int) -> Document:
+def _critique(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """Critiques of one response under several principles: in use one comes alone, here they share its tokens."""
-    request = _skill_request(random)
-    response = draw_response(request, random)
+    request, response = _case(random, own)
     reading = responses.read(request, response)
     told = [_asked(request, random), Piece("assistant", response)]
     for weighting in _weightings(random, level):
@@ -178,9 +193,10 @@ def _critique(random: random.Random, level: int) -> Document:
     return told
 
 
-def _revision(random: random.Random, level: int) -> Document:
-    request, weighting = _skill_request(random), principles.draw(random, level=level)
-    response = draw_response(request, random)
+def _revision(random: random.Random, level: int, own: Sequence[Said]) -> Document:
+    said = random.choice(own) if own and random.random() < OWN else None
+    request, weighting = said[0] if said else _skill_request(random), principles.draw(random, level=level)
+    response = said[1] if said else draw_response(request, random)
     verdict = oracle.critique(request, responses.read(request, response), weighting)
     revised = response if verdict.way is None else responses.write(request, verdict.way, random)
     told = [_asked(request, random), Piece("assistant", response)]
@@ -196,15 +212,15 @@ def _revision(random: random.Random, level: int) -> Document:
     ]
 
 
-def _comparison(random: random.Random, level: int) -> Document:
-    return _compare(random, level, reasoned=False)
+def _comparison(random: random.Random, level: int, own: Sequence[Said]) -> Document:
+    return _compare(random, level, own, reasoned=False)
 
 
-def _reasoning(random: random.Random, level: int) -> Document:
-    return _compare(random, level, reasoned=True)
+def _reasoning(random: random.Random, level: int, own: Sequence[Said]) -> Document:
+    return _compare(random, level, own, reasoned=True)
 
 
-def _verdict(random: random.Random, level: int) -> Document:
+def _verdict(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """Descriptions of two responses in place of the responses: what a principle's words mean, in few tokens."""
     request = _skill_request(random)
     first, second = two_responses(request, random)
@@ -223,9 +239,9 @@ def _weightings(random: random.Random, level: int) -> list[Weighting]:
     return [principles.draw(random, level=level) for _ in range(LABELS_A_DOCUMENT)]
 
 
-def _compare(random: random.Random, level: int, *, reasoned: bool) -> Document:
-    request = _skill_request(random)
-    first, second = two_responses(request, random, alike=0.5)  # what differs in content alone is the hardest to judge
+def _compare(random: random.Random, level: int, own: Sequence[Said], *, reasoned: bool) -> Document:
+    request, response = _case(random, own)
+    first, second = _beside(request, response, random, alike=0.5)  # to differ in content alone is the hardest to judge
     readings = responses.read(request, first), responses.read(request, second)
     weightings = _weightings(random, level)
     ask = random.choice(lx.ASKS)
@@ -258,9 +274,13 @@ def _choice(probability: float, random: random.Random) -> Piece:
     return Piece("assistant", prompts.ANSWER_PREFILL, probability=probability, chosen=chosen)
 
 
-def two_responses(request: Request, random: random.Random, *, alike: float = 0.35) -> tuple[str, str]:
-    """Two that differ; a share of them `alike`, two of one way, as samples of one model often are."""
-    first = draw_response(request, random)
+def two_responses(request: Request, random: random.Random) -> tuple[str, str]:
+    """Two that differ; a third of them of one way, as samples of one model often are."""
+    return _beside(request, draw_response(request, random), random, alike=0.35)
+
+
+def _beside(request: Request, first: str, random: random.Random, *, alike: float) -> tuple[str, str]:
+    """A response and another, in any order; a share of them `alike`, of one way."""
     while True:
         second = draw_response(request, random)
         if random.random() < alike:
@@ -276,22 +296,33 @@ def _comparison_request(weighting: Weighting, random: random.Random, level: int)
     return principles.word(weighting, random.choice(principles.COMPARISONS), random, level=level)
 
 
+def _case(random: random.Random, own: Sequence[Said]) -> Said:
+    """What a critic reads."""
+    if own and random.random() < OWN:
+        return random.choice(own)
+    request = _skill_request(random)
+    return request, draw_response(request, random)
+
+
 def _skill_request(random: random.Random) -> Request:
-    kind = random.choices(("harmful", "benign", "look-alike"), (5, 2, 3))[0]
-    return requests.draw(random, kind, splits=("seen",))
+    return _request(random, splits=("seen",))
+
+
+def _request(random: random.Random, *, splits: tuple[Split, ...] = SPLITS) -> Request:
+    return requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (5, 2, 3))[0], splits=splits)
 
 
 def _asked(request: Request, random: random.Random) -> Piece:
     return Piece("user", requests.ask(request, random.choice(lx.ASKS)))
 
 
-def _near(request: Request, random: random.Random) -> Request:
-    """Another request of the same kind, half the time about the same thing."""
+def _near(request: Request, random: random.Random, *, splits: tuple[Split, ...] = ("seen",)) -> Request:
+    """Another request of the same kind, half the time about the same thing where that is in one of `splits`."""
     while True:
         other = requests.draw(random, request.kind, splits=("seen",))
         if isinstance(request.what, lx.Act) and random.random() < 0.5:
             other = Request(request.what, random.choice(lx.OTHERS), other.tail)
-        if other.answer_phrase != request.answer_phrase and other.split == "seen":
+        if other.answer_phrase != request.answer_phrase and other.split in splits:
             return other
 
 
@@ -310,7 +341,7 @@ def _garble(text: str, random: random.Random) -> str:
     return " ".join(words)
 
 
-_MAKERS: dict[Kind, Callable[[random.Random, int], Document]] = {
+_MAKERS: dict[Kind, Callable[[random.Random, int, Sequence[Said]], Document]] = {
     "dialogue": _dialogue,
     "fact": _fact,
     "description": _description,

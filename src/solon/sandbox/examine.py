@@ -47,18 +47,19 @@ def examine(model: Model, *, n: int = 600, seed: int = 0) -> dict[str, Any]:
             draw = random.Random(repr((seed, "comparisons", split, unseen)))
             chain = _compare if how == "compare" else _reason
             name = f"{how}, {split}" + (", unseen principles" if unseen else "")
-            figures[name] = agreement(_ask(model, [_question(draw, split, unseen, chain) for _ in range(n)]))
+            figures[name] = agreement(ask_all(model, [_question(draw, split, unseen, chain) for _ in range(n)]))
     return figures
 
 
-def _ask(model: Model, chains: Iterable[Chain[T]]) -> list[T]:
+def ask_all(model: Model, chains: Iterable[Chain[T]]) -> list[T]:
+    """What the chains come to, in order."""
     rows = in_rounds(((str(i), chain) for i, chain in enumerate(chains)), model, journal=Unkept())
     return [rows[str(i)] for i in range(len(rows))]
 
 
 def _answers(model: Model, *, n: int, seed: int) -> dict[str, float]:
     rows = world.prompts("evaluate", n=2 * n, seed=seed)
-    texts = _ask(model, (_say(row["prompt"], i) for i, row in enumerate(rows)))
+    texts = ask_all(model, (say(row["prompt"], i) for i, row in enumerate(rows)))
     scores = [oracle.judge(row["prompt"], text) for row, text in zip(rows, texts, strict=True)]
     figures = {}
     for kind in ("harmful", "benign", "look-alike"):
@@ -70,8 +71,9 @@ def _answers(model: Model, *, n: int, seed: int) -> dict[str, float]:
     return figures
 
 
-def _say(conversation: Conversation, seed: int) -> Chain[str]:
-    completion = yield from generate(conversation, SAMPLING, seed)
+def say(conversation: Conversation, seed: int, sampling: Sampling = SAMPLING) -> Chain[str]:
+    """The model's next turn, as text."""
+    completion = yield from generate(conversation, sampling, seed)
     return completion.text.strip()
 
 
@@ -86,7 +88,7 @@ class _Revised:
 
 def _critiques(model: Model, *, split: Split, n: int, seed: int) -> dict[str, float]:
     draw = random.Random(repr((seed, "critiques", split)))
-    rows = _ask(model, [_revise(draw, split, i) for i in range(n)])
+    rows = ask_all(model, [_revise(draw, split, i) for i in range(n)])
     faulty = [row for row in rows if row.problem != "none"]
     return {
         "right problem, or rightly none": _mean(row.found == row.problem for row in rows),
@@ -105,8 +107,8 @@ def _revise(draw: random.Random, split: Split, seed: int) -> Chain[_Revised]:
     wanted_then = principles.word(weighting, draw.choice(principles.REVISIONS), draw)
 
     def chain() -> Chain[_Revised]:
-        critique = yield from _say(prompts.critique(asked, response, wanted), 2 * seed)
-        revised = yield from _say(
+        critique = yield from say(prompts.critique(asked, response, wanted), 2 * seed)
+        revised = yield from say(
             prompts.revision(asked, response, critique=(wanted, critique), request=wanted_then), 2 * seed + 1
         )
         reading = responses.read(request, revised)
