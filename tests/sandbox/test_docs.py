@@ -121,16 +121,20 @@ def test_what_is_said_of_helping_evading_and_the_score():
 
 def test_the_levels_and_the_phases_of_a_build():
     assert [int(level) for level, _ in table("Level")] == [1, 2, 3, 4, 5]
-    phases = [(phase.level, ", ".join(kind for kind in get_args(documents.Kind) if kind in dict(phase.documents)))
-              for phase in BuildConfig().phases]  # fmt: skip
+    phases = [
+        (phase.level, ", ".join(kind for kind in get_args(documents.Kind) if kind in dict(phase.documents)), phase.own)
+        for phase in BuildConfig().phases
+    ]
     told, number = [], 1
-    for (level, kinds), alike in groupby(phases):
+    for (level, kinds, own), alike in groupby(phases):
         last = number + len(list(alike)) - 1
-        told.append([str(number) if number == last else f"{number} to {last}", str(level), kinds])
+        told.append([str(number) if number == last else f"{number} to {last}", str(level), kinds, str(own)])
         number = last + 1
     assert table("Phase") == told
     assert f"{documents.LABELS_A_DOCUMENT} principles one after another" in TOLD
-    assert "The learning rates fall from phase to phase, and in the last one nearly to zero." in TOLD
-    rates = [rate for phase in BuildConfig().phases for rate in phase.rates]
-    assert rates == sorted(rates, reverse=True)
+    assert "fall from phase to phase, rise once more with its own answers, and end nearly at zero." in TOLD
+    assert round(1 / documents.OWN) == 3
+    for late in (False, True):
+        rates = [rate for phase in BuildConfig().phases if bool(phase.own) == late for rate in phase.rates]
+        assert rates == sorted(rates, reverse=True)
     assert rates[-1] < 0.05
