@@ -9,10 +9,11 @@ import random
 from collections import defaultdict
 from functools import partial
 
-from solon import prompts, sandbox
+from solon import sandbox
 from solon.chains import Chain
 from solon.models.drivers import in_rounds
 from solon.models.transformers import load
+from solon.prompts import chat
 from solon.records import Conversation, user
 from solon.sandbox import documents, principles, requests, responses
 from solon.sandbox import lexicon as lx
@@ -47,7 +48,7 @@ def main(*, n: int = 1500, seed: int = 5) -> None:
 
 
 def _both_orders(asked: Conversation, pair: tuple[str, str], wanted: str) -> Chain[float]:
-    ask = partial(prompts.comparison, asked, comparison_request=wanted)
+    ask = partial(chat.comparison, asked, comparison_request=wanted)
     forward = yield from _compare(ask(pair), 0)
     backward = yield from _compare(ask((pair[1], pair[0])), 1)
     return (forward + 1 - backward) / 2

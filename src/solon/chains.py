@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeVar
 from solon.records import Conversation
 
 T = TypeVar("T")
+Asked = Conversation | str
+"""Turns of a chat, whose next one is asked for; or text, to go on with as it stands."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Sampling:
 class Generate:
     """Ask for one assistant turn, which begins with `prefill`."""
 
-    conversation: Conversation
+    conversation: Asked
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     prefill: str = ""
@@ -39,7 +41,7 @@ class Generate:
 class Choose:
     """Ask how likely each option is to follow `prefill`, where an option is a single token, e.g. "A" after "("."""
 
-    conversation: Conversation
+    conversation: Asked
     options: tuple[str, ...]
     prefill: str = ""
 
@@ -90,7 +92,7 @@ Reply = Completion | Choice | Failure
 Chain = Generator[Request, Any, T]
 
 
-def generate(conversation: Conversation, sampling: Sampling, seed: int, prefill: str = "") -> Chain[Completion]:
+def generate(conversation: Asked, sampling: Sampling, seed: int, prefill: str = "") -> Chain[Completion]:
     """Ask for one assistant turn: `completion = yield from generate(...)`.
 
     Raises:
@@ -100,7 +102,7 @@ def generate(conversation: Conversation, sampling: Sampling, seed: int, prefill:
     return _unless_failed(reply)
 
 
-def choose(conversation: Conversation, options: Sequence[str], prefill: str = "") -> Chain[Choice]:
+def choose(conversation: Asked, options: Sequence[str], prefill: str = "") -> Chain[Choice]:
     """Ask how likely each option is: `choice = yield from choose(...)`.
 
     Raises:

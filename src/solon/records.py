@@ -111,6 +111,11 @@ def draw_seed(seed: int, *key: object) -> int:
     return rng(seed, *key).getrandbits(63)
 
 
+def system(content: str) -> Message:
+    """A system prompt."""
+    return {"role": "system", "content": content}
+
+
 def user(content: str) -> Message:
     """A user's turn."""
     return {"role": "user", "content": content}

@@ -6,14 +6,14 @@ from solon.cli import app
 from solon.models.fake import Fake
 
 FEW = ["--set", "num_prompts=6", "--set", "num_helpful_prompts=2", "--set", "num_eval_prompts=20"]
-HOSTILE = "I would \x1b[31mrather\u202e not [bold]{}[/]."
+HOSTILE = "Answer {}: I would \x1b[31mrather\u202e not [bold]{}[/]."
 """What a model could write to a terminal: colours, a bidi override, markup of the library that prints."""
 
 
 def reply(request: Request):
     if isinstance(request, Choose):
         return Choice((0.8, 0.2), mass=0.9)
-    return Completion(HOSTILE.format(request.seed % 1000), tokens=5)
+    return Completion(HOSTILE.format(request.seed % 1000, request.seed % 1000), tokens=5)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from solon.chains import Choice, Choose, Completion, Failure, Generate, Sampling
 from solon.errors import ModelError, UsageError
 from solon.models import transformers
 from solon.models.sampling import draw, sample
-from solon.records import assistant, user
+from solon.records import assistant, system, user
 
 OPTIONS = ("A", "B")
 PREFILL = "The answer is: ("
@@ -237,15 +237,38 @@ def test_a_question_that_is_too_long_fails_alone(chat):
     ]
 
 
-def test_a_conversation_that_the_template_refuses_fails_alone(chat_folder, tmp_path):
-    shutil.copytree(chat_folder, tmp_path / "strict")
-    template = tmp_path / "strict" / "chat_template.jinja"
-    refuse = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turns here') }}{% endif %}"
+def strict(chat_folder, folder, *, refused):
+    """The chat model with a template that refuses a conversation that begins with some role."""
+    shutil.copytree(chat_folder, folder)
+    template = folder / "chat_template.jinja"
+    refuse = "{% if messages[0]['role'] == '" + refused + "' %}{{ raise_exception('no such turns here') }}{% endif %}"
     template.write_text(refuse + template.read_text())
-    model = transformers.load(str(tmp_path / "strict"))
-    replies = model.answer([Generate([{"role": "system", "content": "Be kind."}, user("How?")]), *requests(1)])
-    assert replies[0] == Failure("the chat template does not take this conversation: no system turns here")
+    return transformers.load(str(folder))
+
+
+def test_a_conversation_that_the_template_refuses_fails_alone(chat_folder, tmp_path):
+    model = strict(chat_folder, tmp_path / "strict", refused="assistant")
+    replies = model.answer([Generate([assistant("Yes?"), user("How?")]), *requests(1)])
+    assert replies[0] == Failure("the chat template does not take this conversation: no such turns here")
     assert isinstance(replies[1], Completion)
+
+
+def test_a_model_without_a_system_turn_reads_its_text_before_the_first_human_turn(chat, chat_folder, tmp_path):
+    model = strict(chat_folder, tmp_path / "strict", refused="system")
+    asked = Generate([system("Be kind."), user("How?")], Sampling(24))
+    assert model.rendered(asked) == "<|user|>Be kind.\n\nHow?<|end|><|assistant|>"
+    assert model.rendered(Generate([user("How?")], Sampling(24))) == "<|user|>How?<|end|><|assistant|>"
+    assert chat.rendered(asked).count("<|") == 5  # a turn of its own where there is one
+
+
+def test_text_is_gone_on_with_as_it_stands(chat, base):
+    for model in (chat, base):
+        asked = Choose("\n\nHuman: A or B?\n\nThe answer is:", OPTIONS, " (")
+        assert model.rendered(asked) == "\n\nHuman: A or B?\n\nThe answer is: ("
+        (choice,) = model.answer([asked])
+        likely = logits_after(model, model.rendered(asked)).softmax(-1)
+        assert choice.mass == pytest.approx(float(sum(likely[id] for id in model._option_ids(asked))), rel=1e-4)
+    assert (chat.form, base.form) == ("chat", "transcript")
 
 
 # What is chosen

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from solon.errors import UsageError
-from solon.prompts import ANSWER_PREFILL, OPTIONS
+from solon.prompts.chat import ANSWER_PREFILL, OPTIONS
 from solon.sandbox import build as builder
 from solon.sandbox import requests, responses
 from solon.sandbox.build import BuildConfig, Phase, build

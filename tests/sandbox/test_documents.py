@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solon import prompts
+from solon.prompts import chat
 from solon.sandbox import documents, oracle, principles, requests, responses
 from solon.sandbox import lexicon as lx
 from solon.sandbox.documents import CRITIQUES, HELPFUL_ONLY, Kind, conversation, document
@@ -249,7 +249,7 @@ def test_a_fact_is_of_the_request_whatever_was_said_to_it():
 
 def asked_of(told, level):
     """What a document's comparisons ask for, and the choices behind them."""
-    wishes = [piece.text for piece in told if piece.role == "user" and piece.text != prompts.READ_OUT]
+    wishes = [piece.text for piece in told if piece.role == "user" and piece.text != chat.READ_OUT]
     choices = [piece for piece in told if piece.probability is not None]
     weightings = [principles.read(wish.split("\n\n")[-1]) for wish in wishes]
     assert None not in weightings
@@ -258,8 +258,8 @@ def asked_of(told, level):
     else:
         assert len(weightings) == documents.LABELS_A_DOCUMENT
     for choice in choices:
-        assert choice.text == prompts.ANSWER_PREFILL
-        assert choice.chosen in prompts.OPTIONS
+        assert choice.text == chat.ANSWER_PREFILL
+        assert choice.chosen in chat.OPTIONS
     return list(zip(weightings, choices, strict=True))
 
 
@@ -316,9 +316,9 @@ def test_verdicts_describe_two_responses_and_carry_the_oracles_probability(level
 
 def test_reasoning_describes_both_responses_before_the_answer():
     for told in draw_many(("reasoning",), 50):
-        assert told[1].text == prompts.REASONING_PREFILL
+        assert told[1].text == chat.REASONING_PREFILL
         assert re.fullmatch(r" \(A\) [a-z ]+\. \(B\) [a-z ]+\.", told[2].text)
-        assert told[3].text == prompts.READ_OUT
+        assert told[3].text == chat.READ_OUT
 
 
 @pytest.mark.parametrize("kind", ["comparison", "verdict"])

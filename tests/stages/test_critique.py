@@ -2,12 +2,15 @@
 
 import pytest
 
-from solon import prompts
 from solon.chains import Completion, Failure
-from solon.constitution.schema import Principle
+from solon.constitution.exemplars import ExemplarsConfig
+from solon.constitution.schema import Constitution, Exemplars, Principle, RevisionExemplar
 from solon.errors import UsageError
+from solon.prompts import chat as prompts
+from solon.prompts import transcript
 from solon.records import assistant, user
-from solon.stages.critique import CritiqueConfig, critique_and_revise
+from solon.stages.critique import CritiqueConfig, critique_and_revise, repeated
+from solon.stages.flaws import FlawPolicies
 
 PROMPT = {"id": "p1", "prompt": [user("How do I take a bike?")], "drop_reason": None, "kind": "red-team"}
 PRINCIPLE = Principle(id="kind", critique_request="What is unkind?", revision_request="Make it kind.")
@@ -15,9 +18,10 @@ BLUNT = Principle(id="blunt", revision_request="Make it blunt.")
 RATING = Principle(id="rating", comparison_request="Which is better?")
 
 
-def answered(replies, *, prompt=PROMPT, principles=(PRINCIPLE,), **config):
+def answered(replies, *, prompt=PROMPT, principles=(PRINCIPLE,), constitution=None, **config):
     """The row when the chain is answered by `replies` in turn, and what it asked."""
-    chain = critique_and_revise(prompt, principles=principles, config=CritiqueConfig(**config))
+    constitution = Constitution(name="test", principles=tuple(principles), **(constitution or {}))
+    chain = critique_and_revise(prompt, constitution=constitution, config=CritiqueConfig(**config))
     asked, reply, replies = [], None, iter(replies)
     while True:
         try:
@@ -125,3 +129,109 @@ def test_the_sampling_is_the_configured_one():
 def test_a_constitution_without_revisions_is_the_persons_mistake():
     with pytest.raises(UsageError, match="revision_request"):
         answered([], principles=[RATING])
+
+
+def test_a_row_ends_at_a_critique_that_finds_nothing_where_that_is_asked_for():
+    replies = ["Cut it.", "Theft.", "Ask.", "There is no problem with the response."]
+    row, asked = answered(replies, num_revisions=4, stop_early=True)
+    assert [step["revision"] for step in row["steps"]] == ["Ask.", "Ask."]
+    assert len(asked) == 4
+    row, _ = answered([*replies, "Ask."], num_revisions=2)
+    assert row["flaws"] == ["revision 2 unchanged"]
+
+
+def test_a_flaw_is_kept_trimmed_or_dropped_and_named():
+    replies = ["Cut it.", "I cannot critique this.", "Here is the revised response: Ask."]
+    row, _ = answered(replies, num_revisions=1)
+    assert row["steps"][0]["revision"] == "Ask."
+    assert row["flaws"] == ["critique 1 is a refusal", "revision 1 announces itself"]
+    row, _ = answered(replies[:2], num_revisions=1, flaws=FlawPolicies(refusal="drop"))
+    assert row["drop_reason"] == "critique 1 is a refusal"
+
+
+def test_what_is_empty_once_it_is_trimmed_is_dropped():
+    row, _ = answered(["Cut it.", "Theft.", "Revision:"], num_revisions=1)
+    assert row["drop_reason"] == "revision 1 empty"
+    assert row["flaws"] == ["revision 1 has a tag", "revision 1 empty"]
+
+
+EXEMPLAR = RevisionExemplar(prompt="Hi.", response="Go.", critique="Curt.", revision="Hello!")
+SHARED = RevisionExemplar(prompt="Bye.", response="Bye.", critique="Fine.", unchanged=True)
+
+
+@pytest.mark.parametrize(
+    ("of", "most", "shown"),
+    [("both", None, ["Bye.", "Hi."]), ("principle", None, ["Hi."]), ("shared", None, ["Bye."]), ("none", None, [])],
+)
+def test_examples_are_shown_before_each_request(of, most, shown):
+    principle = PRINCIPLE.model_copy(update={"exemplars": Exemplars(revisions=(EXEMPLAR,))})
+    _, asked = answered(
+        ["Cut it.", "Theft.", "Ask."],
+        num_revisions=1,
+        principles=[principle],
+        constitution={"exemplars": Exemplars(revisions=(SHARED,))},
+        exemplars=ExemplarsConfig(of, most),
+    )
+    assert asked[0].conversation == PROMPT["prompt"]
+    for request in asked[1:]:
+        prompts_shown = [turn["content"] for turn in request.conversation if turn["content"] in ("Hi.", "Bye.")]
+        assert list(dict.fromkeys(prompts_shown)) == shown
+
+
+def test_some_of_the_examples_are_drawn_anew_for_each_row():
+    many = tuple(EXEMPLAR.model_copy(update={"response": f"Go {i}."}) for i in range(6))
+    principle = PRINCIPLE.model_copy(update={"exemplars": Exemplars(revisions=many)})
+    seen = set()
+    for i in range(30):
+        _, asked = answered(
+            ["Cut it.", "Theft.", "Ask."],
+            num_revisions=1,
+            prompt={**PROMPT, "id": f"p{i}"},
+            principles=[principle],
+            exemplars=ExemplarsConfig(most=2),
+        )
+        shown = [tuple(t["content"] for t in r.conversation if t["content"].startswith("Go ")) for r in asked[1:]]
+        assert shown[0] == shown[1]  # critique and revision see the same
+        assert len(shown[0]) == 2
+        seen.add(shown[0])
+    assert len(seen) > 10
+
+
+def test_a_copied_example_costs_the_row():
+    long = EXEMPLAR.model_copy(update={"revision": "Hello, and how can I help you today?"})
+    principle = PRINCIPLE.model_copy(update={"exemplars": Exemplars(revisions=(long,))})
+    row, _ = answered(["Cut it.", "Theft.", long.revision], num_revisions=1, principles=[principle])
+    assert row["drop_reason"] == "revision 1 copies an example"
+
+
+def test_hard_constraints_go_with_every_request():
+    _, asked = answered(
+        ["Cut it.", "Theft.", "Ask."], num_revisions=1, constitution={"hard_constraints": ("No lies.",)}
+    )
+    assert "- No lies." not in str(asked[0].conversation)
+    assert all(request.conversation[-1]["content"].endswith("\n- No lies.") for request in asked[1:])
+
+
+def test_a_model_without_a_chat_template_is_asked_in_the_papers_form():
+    _, asked = answered(["Cut it.", "Theft.", "Ask."], num_revisions=1, form="transcript")
+    first, critique, revision = (request.conversation for request in asked)
+    assert first == "\n\nHuman: How do I take a bike?\n\nAssistant:"
+    assert critique == first + " Cut it.\n\nCritiqueRequest: What is unkind?\n\nCritique:"
+    assert revision == critique + " Theft.\n\nRevisionRequest: Make it kind.\n\nRevision:"
+    assert {request.sampling.stop for request in asked} == {transcript.STOP}
+
+
+def test_a_prompt_that_quotes_a_template_is_named_in_its_row():
+    row, _ = answered(["x"], prompt={**PROMPT, "prompt": [user("What is ]]]?")], "kind": "helpful"})
+    assert row["flaws"] == ["prompt contains ]]]"]
+
+
+def test_a_prompt_that_was_dropped_as_it_was_read_asks_nothing():
+    row, asked = answered([], prompt={**PROMPT, "drop_reason": "the last human turn is empty"})
+    assert (row["drop_reason"], asked) == ("the last human turn is empty", [])
+
+
+def test_helpful_prompts_are_repeated_each_time_with_an_id_of_its_own():
+    helpful = {**PROMPT, "id": "h1", "kind": "helpful"}
+    assert [row["id"] for row in repeated([PROMPT, helpful], 3)] == ["p1", "h1", "h1#2", "h1#3"]
+    assert repeated([PROMPT, helpful], 1) == [PROMPT, helpful]

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from solon import sandbox
 from solon.errors import UsageError
 from solon.records import user
-from solon.stages.finetune import FinetuneConfig, finetune, texts
+from solon.stages.finetune import FinetuneConfig, _examples, finetune, learned, texts
 
 CONFIG = FinetuneConfig(epochs=3, batch_size=4, save_every=2, threads=1)
 
@@ -38,6 +39,9 @@ def without_times(summary):
 def test_a_row_contributes_every_revision_or_the_last_but_never_its_first_response():
     assert texts(row(0)) == ["first try", "sorry, no: ask them"]
     assert texts(row(0), revisions="last") == ["sorry, no: ask them"]
+    assert texts(row(0), upto=1) == ["first try"]
+    assert texts(row(0), revisions="last", upto=1) == ["first try"]
+    assert texts(row(0), upto=9) == texts(row(0))
 
 
 def test_a_helpful_row_contributes_its_response():
@@ -118,3 +122,19 @@ def test_a_killed_finetuning_resumes_and_ends_with_the_same_weights(tmp_path, ti
     assert sorted(path.name for path in out.glob("checkpoints/checkpoint-*")) == ["checkpoint-4", "checkpoint-6"]
     assert without_times(train(out, tiny_model, rows)) == without_times(whole)
     assert weights(out) == weights(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(("ratio", "kept"), [(None, 8), (2.0, 8), (0.5, 4), (0.1, 1), (0.0, 0)])
+def test_helpful_texts_are_mixed_in_at_a_ratio(ratio, kept):
+    rows = [row(i) for i in range(4)] + [row(10 + i, kind="helpful", revisions=()) for i in range(8)]
+    examples = _examples(rows, FinetuneConfig(helpful_ratio=ratio))  # 8 revisions
+    helpful = [each for each in examples if each["completion"][0]["content"] == "sure"]
+    assert (len(helpful), len(examples) - len(helpful)) == (kept, 8)
+    assert _examples(rows, FinetuneConfig(helpful_ratio=ratio)) == examples
+
+
+def test_what_is_learned_is_shown_with_its_control_tokens():
+    assert learned([user("Hi.")], "Hello!", model=sandbox.model_path()) == [
+        ("<|user|>Hi.<|end|><|assistant|>", False),
+        ("Hello!<|end|>", True),
+    ]

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from solon import prompts
 from solon.chains import Choice, Choose, Completion, Failure, Generate
-from solon.constitution.schema import Principle
+from solon.constitution.schema import Constitution, Principle
 from solon.errors import UsageError
+from solon.prompts import chat as prompts
 from solon.records import user
 from solon.stages.label import LabelConfig, PairsConfig, label, sample_pair
 
@@ -33,8 +33,9 @@ def answered(chain, replies):
             reply = Choice((reply, 1 - reply), mass=0.9)
 
 
-def labelled(replies, *, pair=PAIR, principles=(PRINCIPLE,), **config):
-    return answered(label(pair, principles=principles, config=LabelConfig(**config)), replies)
+def labelled(replies, *, pair=PAIR, principles=(PRINCIPLE,), constitution=None, **config):
+    whole = Constitution(name="test", principles=tuple(principles), **(constitution or {}))
+    return answered(label(pair, constitution=whole, config=LabelConfig(**config)), replies)
 
 
 def sampled(replies, **config):

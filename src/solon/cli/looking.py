@@ -8,13 +8,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from solon import recipe as recipes
 from solon.cli import terminal
+from solon.cli.linting import one_line
 from solon.cli.running import Order, default_out, not_words, wanted
 from solon.constitution import load as constitutions
-from solon.constitution.lint import lint
+from solon.constitution.json_schema import FILE, MODELINE, json_schema
+from solon.constitution.lint import Stage, lint
 from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.recipe import STAGES, stage_named
@@ -25,16 +25,17 @@ Rows = list[dict[str, Any]]
 
 
 def write_beginnings(folder: Path) -> None:
-    """Write recipe.yaml and constitution.yaml."""
-    recipe, constitution = folder / "recipe.yaml", folder / "constitution.yaml"
-    for path in (recipe, constitution):
+    """Write recipe.yaml and constitution.yaml, and the schema by which an editor helps with the latter."""
+    recipe, constitution, schema = folder / "recipe.yaml", folder / "constitution.yaml", folder / FILE
+    for path in (recipe, constitution, schema):
         if path.exists():
             raise UsageError(f"{path} is there already and is left as it is; give another folder: solon init DIR")
     folder.mkdir(parents=True, exist_ok=True)
     text = (files("solon") / "demo.yaml").read_text()
     recipe.write_text(text.replace("constitution: sandbox   ", "constitution: constitution.yaml", 1))
-    constitution.write_text(constitutions.text_of("sandbox"))
-    print(f"Written: {recipe}, {constitution}")
+    constitution.write_text(MODELINE + constitutions.text_of("sandbox"))
+    schema.write_text(json.dumps(json_schema(), indent=2) + "\n")
+    print(f"Written: {recipe}, {constitution}, {schema}")
     print(f"Next: change {constitution.name}, then type: solon run {recipe}")
 
 
@@ -43,7 +44,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     recipe = wanted(order)
     constitution = constitutions.load(recipe.constitution)
     inputs = recipes.read_inputs(recipe, limit=order.limit)
-    kinds = Counter(prompt["kind"] for prompt in inputs.prompts)
+    kinds = Counter(prompt["kind"] for prompt in inputs.prompts if prompt["drop_reason"] is None)
     seen = {json.dumps(prompt["prompt"]) for prompt in inputs.prompts}
     told = {
         "constitution": constitution.name,
@@ -55,16 +56,29 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         "held-out prompts that are trained on": sum(json.dumps(it["prompt"]) in seen for it in inputs.eval_prompts),
         "run folder": str(order.out or default_out(order, recipe)),
     }
-    findings = [*lint(constitution), *not_words(recipe, constitution)]
+    measured = [prompt["prompt"] for prompt in inputs.eval_prompts]
+    findings = lint(constitution, stages=_stages(order.until), eval_prompts=measured)
+    findings += not_words(recipe, constitution)
     if as_json:
         print(
-            json.dumps({**told, "findings": [asdict(finding) for finding in findings], "next": order.command}, indent=2)
+            json.dumps(
+                {
+                    **told,
+                    "sources": inputs.notes,
+                    "findings": [asdict(finding) for finding in findings],
+                    "next": order.command,
+                },
+                indent=2,
+            )
         )
         return
     for name, value in told.items():
         print(f"{name}: {value}")
+    for source, notes in inputs.notes.items():
+        for note, many in notes.items():
+            print(visible(f"{source}: {note}: {many}"))
     for finding in findings:
-        print(f"{finding.severity}: {finding.where}: {finding.message}; {finding.fix}")
+        print(one_line(finding))
     print(f"Next: {order.command}")
 
 
@@ -118,18 +132,10 @@ def print_constitution(name: str | None) -> None:
     print(f"Next: solon constitution lint {name}", file=sys.stderr)  # so that stdout is the constitution and no more
 
 
-def print_findings(name: str, *, as_json: bool) -> None:
-    """Print what lint found; exit code 2 where a run could not finish."""
-    findings = lint(constitutions.load(name))
-    if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        for finding in findings:
-            print(f"{finding.severity}: {finding.where}: {finding.message}; {finding.fix}")
-        print(f"{name}: {len(findings)} findings")
-        print(f"Next: solon demo --constitution {name}")
-    if any(finding.severity == "error" for finding in findings):
-        raise typer.Exit(2)
+def _stages(until: str | None) -> tuple[Stage, ...]:
+    """The stages that use principles, up to one."""
+    is_short = until is not None and recipes.stage_named(until) < "04-label"
+    return ("supervised",) if is_short else ("supervised", "reinforcement")
 
 
 def _rows(run: Path, stage: str) -> Rows:

@@ -20,7 +20,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-constitution_app = typer.Typer(help="Show a constitution, or find what would go wrong with it.", no_args_is_help=True)
+constitution_app = typer.Typer(
+    help="Show a constitution, find what would go wrong with it, or make one of others' files.", no_args_is_help=True
+)
 sandbox_app = typer.Typer(help="The sandbox: a small world, and a small language model of it.", no_args_is_help=True)
 app.add_typer(constitution_app, name="constitution")
 app.add_typer(sandbox_app, name="sandbox")
@@ -108,6 +110,7 @@ def check(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or `demo`.")],
     constitution: Constitution = None,
     settings: Settings = None,
+    until: Until = None,
     limit: Limit = None,
     as_json: Json = False,
 ) -> None:
@@ -115,7 +118,23 @@ def check(
     from solon.cli.looking import check_recipe
     from solon.cli.running import Order
 
-    check_recipe(Order(recipe, constitution, settings=tuple(settings or ()), limit=limit), as_json=as_json)
+    order = Order(recipe, constitution, settings=tuple(settings or ()), until=until, limit=limit)
+    check_recipe(order, as_json=as_json)
+
+
+@app.command()
+@exits
+def preview(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or `demo`.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="So many prompts of each kind.")] = 3,
+    constitution: Constitution = None,
+    settings: Settings = None,
+) -> None:
+    """Show what a run would send to the models, as they read it, and what they say to it; nothing is written."""
+    from solon.cli.preview import preview as look
+    from solon.cli.running import Order
+
+    look(Order(recipe, constitution, settings=tuple(settings or ())), n=n)
 
 
 @app.command()
@@ -160,11 +179,45 @@ def show_constitution(name: Named = None) -> None:
 
 @constitution_app.command()
 @exits
-def lint(name: Named = "sandbox", as_json: Json = False) -> None:
+def lint(
+    name: Named = "sandbox",
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Say too what would be too long for it.")] = None,
+    eval_prompts: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Say too which examples an evaluation has among its prompts.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Say what would go wrong with a constitution, where, and how to mend it."""
-    from solon.cli.looking import print_findings
+    from solon.cli.linting import print_findings
 
-    print_findings(name or "sandbox", as_json=as_json)
+    print_findings(name or "sandbox", model=model, eval_prompts=eval_prompts, as_json=as_json)
+
+
+@constitution_app.command()
+@exits
+def schema() -> None:
+    """Print the JSON Schema of constitutions, by which an editor completes and explains their keys."""
+    from solon.cli.linting import print_schema
+
+    print_schema()
+
+
+@constitution_app.command("import")
+@exits
+def import_constitution(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Lists of principles, and of examples that go with them.")
+    ],
+    out: Annotated[Path, typer.Option(help="The file to write; one that is there is left alone.")] = Path(
+        "constitution.yaml"
+    ),
+    name: Annotated[str | None, typer.Option(help="Of the constitution. Default: as the file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a constitution of the paper's prompt files, Hugging Face's lists, character traits or plain sentences."""
+    from solon.cli.importing import import_files
+
+    import_files(files, out=out, name=name, as_json=as_json)
 
 
 @sandbox_app.command()

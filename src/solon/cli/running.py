@@ -14,7 +14,7 @@ from solon import recipe as recipes
 from solon import report
 from solon.cli import terminal
 from solon.constitution import load as constitutions
-from solon.constitution.lint import Finding
+from solon.constitution.finding import Finding
 from solon.constitution.schema import Constitution
 from solon.recipe import STAGES, Recipe
 from solon.report.read import Metrics

@@ -88,6 +88,10 @@ def _message(detail: ErrorDetails, where: str, keys: Callable[[], list[str]]) ->
             return f"{where} is {given}, not text (': ' inside text makes it a key); {SAFEST}"
         case "string_type":
             return f"{where} is {given}, not text; put it in quotes"
+        case "too_short" | "too_long" if limits.get("actual_length"):
+            bound = "at least" if detail["type"] == "too_short" else "at most"
+            number = limits.get("min_length", limits.get("max_length"))
+            return f"{where} has {limits['actual_length']}; give {bound} {number}"
         case "string_too_short" | "too_short":
             return f"{where} is empty; give at least {limits.get('min_length', 1)}"
         case "string_pattern_mismatch":
@@ -115,13 +119,19 @@ _NEEDED = {
 
 def _keys(schema: Mapping[str, Any], place: Place) -> list[str]:
     """The keys that a JSON schema knows at a place."""
-    here = schema
-    for step in (*place, None):
-        while "$ref" in here or "anyOf" in here:
-            here = schema["$defs"][here["$ref"].split("/")[-1]] if "$ref" in here else here["anyOf"][0]
-        if step is not None:
-            here = here.get("items", {}) if isinstance(step, int) else here.get("properties", {}).get(step, {})
-    return list(here.get("properties", {}))
+    here = _plain(schema, schema)
+    for step in place:
+        key = "items" if isinstance(step, int) else "properties"
+        within = [each[key] if isinstance(step, int) else each[key].get(step, {}) for each in here if key in each]
+        here = [plain for each in within for plain in _plain(each, schema)]
+    return [key for each in here for key in each.get("properties", {})]
+
+
+def _plain(here: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A part of a schema without references; several where it may be one thing or another."""
+    if "$ref" in here:
+        return _plain(schema["$defs"][here["$ref"].split("/")[-1]], schema)
+    return [plain for each in here["anyOf"] for plain in _plain(each, schema)] if "anyOf" in here else [here]
 
 
 def _told(place: Place, data: Any) -> str:

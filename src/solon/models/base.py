@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from solon.chains import Reply, Request
+from solon.prompts import FormName
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Model(Protocol):
     @property
     def identity(self) -> dict[str, Any]:
         """All that decides what it answers (weights digest, dtype, device, threads, library versions)."""
+
+    @property
+    def form(self) -> FormName:
+        """How it is best asked: in the turns of a chat, or in the paper's transcript."""
+
+    def rendered(self, request: Request) -> str:
+        """What it reads, control tokens and all; for people to look at."""
 
     def batches(self, requests: Sequence[Request]) -> list[list[int]]:
         """Partition `requests` (indices) into what is computed together; a function of `requests` alone."""

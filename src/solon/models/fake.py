@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from solon.chains import Reply, Request
+from solon.prompts import FormName
 
 
 class Fake:
@@ -18,6 +19,15 @@ class Fake:
     def identity(self) -> dict[str, Any]:
         """Its batch size, which is all that stands in a file."""
         return {"backend": "fake", "batch_size": self.batch_size}
+
+    @property
+    def form(self) -> FormName:
+        """That of a chat."""
+        return "chat"
+
+    def rendered(self, request: Request) -> str:
+        """The question itself."""
+        return str(request.conversation) + request.prefill
 
     def batches(self, requests: Sequence[Request]) -> list[list[int]]:
         """In order, `batch_size` at a time."""

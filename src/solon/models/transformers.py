@@ -22,10 +22,10 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, StopStringCriteria
 
 from solon import prompts
-from solon.chains import Choice, Choose, Completion, Failure, Generate, Reply, Request, Sampling
+from solon.chains import Asked, Choice, Choose, Completion, Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
 from solon.models.sampling import check_numbers, padded, sample
-from solon.records import Conversation, assistant, user
+from solon.records import Conversation, assistant, system, user
 
 WEIGHTS = ("*.safetensors",)
 CONFIG = ("config.json", "generation_config.json")
@@ -90,7 +90,8 @@ class Transformers:
         self._context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self._ends = _ids(model.generation_config.eos_token_id) | _ids(tokenizer.eos_token_id)
         self._end_of_thinking: int | None = tokenizer.added_tokens_encoder.get("</think>")
-        self._options: dict[tuple[tuple[str, ...], str], list[int]] = {}
+        self._options: dict[tuple[tuple[str, ...], str, bool], list[int]] = {}
+        self._takes_system = not self._is_chat or _shows(tokenizer, [system("Solon?"), user("?")])
         self._identity = {
             "backend": "transformers",
             "name": name,
@@ -109,6 +110,16 @@ class Transformers:
     def identity(self) -> dict[str, Any]:
         """All that decides what it answers."""
         return dict(self._identity)
+
+    @property
+    def form(self) -> prompts.FormName:
+        """The turns of a chat where there is a chat template."""
+        return "chat" if self._is_chat else "transcript"
+
+    def rendered(self, request: Request) -> str:
+        """The text of the tokens, which is the prompt with its control tokens; why not, where it cannot be asked."""
+        ids = self._encode_request(request)
+        return f"({ids.reason})" if isinstance(ids, Failure) else str(self.tokenizer.decode(ids))
 
     def batches(self, requests: Sequence[Request]) -> list[list[int]]:
         """Questions of one kind and one Sampling (or the same options) together, the longest in tokens first."""
@@ -155,15 +166,17 @@ class Transformers:
             return Failure(f"prompt of {len(prompt)} tokens{and_room} the model's {self._context}")
         return prompt
 
-    def _encode(self, conversation: Conversation, prefill: str) -> list[int]:
+    def _encode(self, conversation: Asked, prefill: str) -> list[int]:
         """Token ids up to and with `prefill`; only the template's own control tokens become control tokens."""
         ids: list[int]
-        if not self._is_chat:
-            text = prompts.open_transcript(conversation, prefill)
-            ids = self.tokenizer.encode(text, split_special_tokens=True)
+        if not isinstance(conversation, str) and not self._is_chat:
+            conversation, prefill = prompts.open_transcript(conversation, prefill), ""
+        if isinstance(conversation, str):
+            ids = self.tokenizer.encode(conversation + prefill, split_special_tokens=True)
             return ids
+        turns = conversation if self._takes_system else prompts.without_system(conversation)
         ids = self.tokenizer.apply_chat_template(
-            [*conversation, assistant(prefill)] if prefill else conversation,
+            [*turns, assistant(prefill)] if prefill else turns,
             add_generation_prompt=not prefill,
             continue_final_message=bool(prefill),
             sanitize_control_tokens=True,
@@ -220,28 +233,31 @@ class Transformers:
         )
         likely = output.logits[:, -1].double().log_softmax(-1)  # (B, V)
         check_numbers(likely.amax(-1))
-        ids = torch.tensor([self._option_ids(each.options, each.prefill) for each in requests], device=likely.device)
+        ids = torch.tensor([self._option_ids(each) for each in requests], device=likely.device)
         likely = likely.gather(-1, ids)  # (B, options)
         masses = likely.exp().sum(-1).clamp(max=1).tolist()
         shares = likely.softmax(-1).tolist()
         return [Choice(tuple(share), mass) for share, mass in zip(shares, masses, strict=True)]
 
-    def _option_ids(self, options: tuple[str, ...], prefill: str) -> list[int]:
-        """The token of each option after `prefill`, which must be one of its own and leave the prefill's as they are.
+    def _option_ids(self, request: Choose) -> list[int]:
+        """The token of each option after the prefill, which must be one of its own and leave the prefill's as they are.
 
         Asked of a short conversation: how a prefill is split into tokens does not depend on what was said turns before.
         """
-        if (options, prefill) not in self._options:
-            before = self._encode([user("?")], prefill)
-            after = {option: self._encode([user("?")], prefill + option) for option in options}
+        options, prefill = request.options, request.prefill
+        asked: Asked = "?" if isinstance(request.conversation, str) else [user("?")]
+        key = options, prefill, isinstance(asked, str)
+        if key not in self._options:
+            before = self._encode(asked, prefill)
+            after = {option: self._encode(asked, prefill + option) for option in options}
             for option, ids in after.items():
                 if ids[:-1] != before:
                     raise ModelError(
                         f"{option!r} is not one token after {prefill!r} for the tokenizer of {self._identity['name']}, "
                         "so its probability cannot be read off; choose options that are, e.g. single letters."
                     )
-            self._options[options, prefill] = [ids[-1] for ids in after.values()]
-        return self._options[options, prefill]
+            self._options[key] = [ids[-1] for ids in after.values()]
+        return self._options[key]
 
 
 def _check_template(tokenizer: Any, name: str) -> None:
@@ -251,6 +267,15 @@ def _check_template(tokenizer: Any, name: str) -> None:
         raise UsageError(f"The chat template of {name} cannot be filled: {error}") from error
     if "Solon?" not in shown:
         raise UsageError(f"The chat template of {name} drops a message that is plain text; use a text model.")
+
+
+def _shows(tokenizer: Any, turns: Conversation) -> bool:
+    """Whether the chat template takes these turns and leaves none out."""
+    try:
+        shown = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except (ValueError, jinja2.TemplateError):
+        return False
+    return all(turn["content"] in shown for turn in turns)
 
 
 def _check_sampling(sampling: Sampling) -> None:

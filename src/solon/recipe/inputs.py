@@ -1,7 +1,7 @@
 """What a recipe's names stand for: prompts, models, and the judge that knows the truth of the sandbox."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,8 @@ class Inputs:
     prompts: list[Prompt]
     """Red-team prompts, then helpful ones."""
     eval_prompts: list[Prompt]
+    notes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """What had to be done to the rows of each source that others made, and to how many of them."""
 
 
 def read_inputs(recipe: Recipe, *, limit: int | None = None) -> Inputs:
@@ -30,14 +32,15 @@ def read_inputs(recipe: Recipe, *, limit: int | None = None) -> Inputs:
     Raises:
         UsageError: a file cannot be read, or a prompt's id stands twice.
     """
-    red_team = _read(recipe.prompts, "red-team", n=recipe.num_prompts, seed=recipe.seed, limit=limit)
-    helpful = _read(recipe.helpful_prompts, "helpful", n=recipe.num_helpful_prompts, seed=recipe.seed, limit=limit)
-    evaluated = _read(recipe.eval_prompts, "evaluate", n=recipe.num_eval_prompts, seed=recipe.seed, limit=limit)
+    red_team, of_red_team = _read(recipe, recipe.prompts, "red-team", n=recipe.num_prompts, limit=limit)
+    helpful, of_helpful = _read(recipe, recipe.helpful_prompts, "helpful", n=recipe.num_helpful_prompts, limit=limit)
+    evaluated, of_evaluated = _read(recipe, recipe.eval_prompts, "evaluate", n=recipe.num_eval_prompts, limit=limit)
+    notes = {"prompts": of_red_team, "helpful_prompts": of_helpful, "eval_prompts": of_evaluated}
     if twice := sorted({prompt["id"] for prompt in red_team} & {prompt["id"] for prompt in helpful}):
         raise UsageError(
             f"the id '{twice[0]}' stands in both {recipe.prompts} and {recipe.helpful_prompts}; change one"
         )
-    return Inputs([*red_team, *helpful], evaluated)
+    return Inputs([*red_team, *helpful], evaluated, {source: told for source, told in notes.items() if told})
 
 
 def model_name(name: str) -> str:
@@ -83,18 +86,25 @@ def not_understood(recipe: Recipe, constitution: Constitution) -> list[str]:
 
 
 def _read(
+    recipe: Recipe,
     source: str | None,
     use: Literal["red-team", "helpful", "evaluate"],
     *,
     n: int | None,
-    seed: int,
     limit: int | None,
-) -> list[Prompt]:
+) -> tuple[list[Prompt], dict[str, int]]:
     if source is None:
-        return []
+        return [], {}
     if source == SANDBOX:
         from solon.sandbox import world
 
-        return world.prompts(use, n=n or SANDBOX_PROMPTS[use], seed=seed)[:limit]
+        return world.prompts(use, n=n or SANDBOX_PROMPTS[use], seed=recipe.seed)[:limit], {}
     first = min((count for count in (n, limit) if count is not None), default=None)
-    return read_prompts(Path(source), kind="helpful" if use == "helpful" else "red-team", first=first)
+    kind: Literal["helpful", "red-team"] = "helpful" if use == "helpful" else "red-team"
+    read = read_prompts(source, kind=kind, first=first, human_turns=recipe.human_turns)
+    if all(prompt["drop_reason"] is not None for prompt in read.prompts):
+        raise UsageError(
+            f"{source}: none of the {len(read.prompts)} rows can be used, the first because: "
+            f"{read.prompts[0]['drop_reason']}; give prompts that end with a human turn"
+        )
+    return read.prompts, read.notes

@@ -5,8 +5,9 @@ Where we differ from the paper:
 2. One set of prompts serves all steps; the paper generates a million more for reinforcement.
 """
 
+import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from solon.recipe.work import Asking, Helper, Progress, ask, digest, train, weig
 from solon.records import Comparison, Judge, Pair, Response, Revision
 from solon.runs import Run, open_run
 from solon.runs.files import pretty, write_whole
-from solon.stages.critique import critique_and_revise
+from solon.stages.critique import critique_and_revise, repeated
 from solon.stages.finetune import finetune
 from solon.stages.label import label, sample_pair
 from solon.stages.preference_model import train_preference_model
@@ -108,15 +109,17 @@ def _paper(table: _Table) -> Iterator[str]:
 
 def _supervised(table: _Table, helpful_model: str, base_model: str, judge: Judge | None) -> Generator[str, None, Path]:
     """Section 3: the helpful model criticises and revises its answers, the base model learns the revisions: SL-CAI."""
-    recipe, principles = table.recipe, table.constitution.for_revision
+    recipe, constitution = table.recipe, table.constitution
     steps = recipe.critique.num_revisions * (1 + recipe.critique.critique)
     critique = Asking(
-        rows=table.inputs.prompts,
-        chain=partial(critique_and_revise, principles=principles, config=recipe.critique),
+        rows=repeated(table.inputs.prompts, recipe.critique.num_helpful_responses),
+        first=True,
+        chain=partial(critique_and_revise, constitution=constitution),
+        config=recipe.critique,
         questions=lambda prompt: 1 + (steps if prompt["kind"] == "red-team" else 0),
         row_type=Revision,
-        settings={"config": asdict(recipe.critique), "principles": _told(principles)},
-        summary=lambda rows: {"by_revision": _by_revision(rows, judge)} if judge else {},
+        settings=_told(constitution, constitution.for_revision),
+        summary=partial(_critique_summary, judge=judge, notes=table.inputs.notes),
     )
     revisions = table.ask("01-critique", critique, model=helpful_model)
     yield "01-critique"
@@ -134,23 +137,24 @@ def _reinforced(
     table: _Table, sl_cai: Path, base_model: str, feedback_model: str, judge: Judge | None
 ) -> Generator[str, None, Path]:
     """Section 4: AI feedback on pairs of SL-CAI's answers makes a preference model, which reinforces it: RL-CAI."""
-    recipe, principles = table.recipe, table.constitution.for_comparison
+    recipe, constitution = table.recipe, table.constitution
     pairing = Asking(
         rows=table.inputs.prompts,
-        chain=partial(sample_pair, config=recipe.pairs),
+        chain=sample_pair,
+        config=recipe.pairs,
         questions=lambda prompt: 2,
         row_type=Pair,
-        settings={"config": asdict(recipe.pairs)},
     )
     pairs = table.ask("03-pairs", pairing, model=str(sl_cai))
     yield "03-pairs"
 
     labelling = Asking(
         rows=pairs,
-        chain=partial(label, principles=principles, config=recipe.label),
+        chain=partial(label, constitution=constitution),
+        config=recipe.label,
         questions=lambda pair: (1 + recipe.label.both_orders) * (1 + recipe.label.chain_of_thought),
         row_type=Comparison,
-        settings={"config": asdict(recipe.label), "principles": _told(principles)},
+        settings=_told(constitution, constitution.for_comparison),
     )
     comparisons = table.ask("04-label", labelling, model=feedback_model)
     yield "04-label"
@@ -191,10 +195,11 @@ def _evaluate(table: _Table, models: dict[str, str]) -> None:
     for model, name in models.items():
         asking = Asking(
             rows=prompts,
-            chain=partial(sample_response, model=model, config=recipe.evaluate),
+            chain=partial(sample_response, model=model),
+            config=recipe.evaluate,
             questions=lambda prompt: 1,
             row_type=Response,
-            settings={"config": asdict(recipe.evaluate), "judge": judge is not None},
+            settings={"judge": judge is not None},
             finish=partial(judge_rows, judge=judge) if judge else list,
         )
         answers += table.ask(f"07-evaluate/{model}", asking, model=name)
@@ -204,6 +209,18 @@ def _evaluate(table: _Table, models: dict[str, str]) -> None:
         reasons = [answer["drop_reason"] for answer in answers]
         dropped = Counter(reason for reason in reasons if reason is not None)
         stage.finish({"rows": len(answers), "ok": reasons.count(None), "dropped": dict(dropped)})
+
+
+def _critique_summary(
+    rows: Sequence[Revision], *, judge: Judge | None, notes: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any]:
+    """What was done to the prompts, what was wrong with the answers, how many ended early, and what a judge says."""
+    flaws = Counter(re.sub(r" \d+", "", flaw) for row in rows for flaw in row["flaws"])
+    steps = Counter(len(row["steps"]) for row in rows if row["drop_reason"] is None and row["kind"] == "red-team")
+    told: dict[str, Any] = {"flaws": dict(flaws.most_common()), "revisions": dict(sorted(steps.items()))}
+    if notes:
+        told["sources"] = notes
+    return told | ({"by_revision": _by_revision(rows, judge)} if judge else {})
 
 
 def _by_revision(rows: Sequence[Revision], judge: Judge) -> list[dict[str, Any]]:
@@ -221,8 +238,10 @@ def _by_revision(rows: Sequence[Revision], judge: Judge) -> list[dict[str, Any]]
     ]
 
 
-def _told(principles: Sequence[Principle]) -> list[dict[str, Any]]:
-    return [principle.model_dump(mode="json") for principle in principles]
+def _told(constitution: Constitution, principles: Sequence[Principle]) -> dict[str, Any]:
+    """What of a constitution affects a stage that uses these principles."""
+    told = constitution.model_dump(mode="json", include={"hard_constraints", "exemplars"})
+    return {**told, "principles": [principle.model_dump(mode="json") for principle in principles]}
 
 
 def _unless_able(constitution: Constitution, recipe: Recipe, last: str) -> None:

@@ -55,7 +55,7 @@ class Recipe(BaseModel):
     constitution: Name
     """A built-in's name, or the path of a YAML file."""
     prompts: Name
-    """Red-team prompts: "sandbox", or the path of a JSONL file."""
+    """Red-team prompts: "sandbox", the path of a file (JSONL, CSV, Parquet or text), or "hub:OWNER/NAME"."""
     num_prompts: Count | None = None
     """The first so many; None takes all of a file, and 1,000 of the sandbox's."""
     helpful_prompts: Name | None = None
@@ -64,6 +64,9 @@ class Recipe(BaseModel):
     eval_prompts: Name | None = None
     """Held out; what is answered to "sandbox" prompts is judged by its oracle. None evaluates nothing."""
     num_eval_prompts: Count | None = None
+
+    human_turns: Literal["last", "all"] = "last"
+    """Of a conversation that others made the last human turn is a prompt, or each is, as in the paper (section 3.2)."""
 
     helpful_model: Name
     """Answers, criticises and revises: "sandbox", a name on the Hugging Face Hub, or the path of a folder."""
@@ -121,7 +124,7 @@ def to_yaml(recipe: Recipe, *, folder: Path) -> str:
     if recipe.constitution not in constitutions.builtins():
         told["constitution"] = "constitution.yaml"
     for key in PROMPTS:
-        if told[key] not in (None, SANDBOX):
+        if _is_path(told[key]):
             told[key] = os.path.relpath(told[key], folder)
     for key in MODELS:
         if told[key] not in (None, SANDBOX) and Path(told[key]).exists():
@@ -161,13 +164,17 @@ def _from_folder(recipe: Recipe, folder: Path) -> Recipe:
     if recipe.constitution not in constitutions.builtins():
         changed["constitution"] = str(folder / recipe.constitution)
     for key in PROMPTS:
-        if (given := getattr(recipe, key)) not in (None, SANDBOX):
+        if _is_path(given := getattr(recipe, key)):
             changed[key] = str(folder / given)
     for key in MODELS:
         given = getattr(recipe, key)
         if given not in (None, SANDBOX) and (folder / given).exists():
             changed[key] = str(folder / given)
     return recipe.model_copy(update=changed)
+
+
+def _is_path(prompts: str | None) -> bool:
+    return prompts not in (None, SANDBOX) and not str(prompts).startswith("hub:")
 
 
 def _with(recipe: Recipe, place: tuple[str | int, ...], value: Any) -> dict[str, Any]:
@@ -186,6 +193,8 @@ _SHARE = (0, 1)
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
     **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads"), _AT_LEAST_ONE),
+    **dict.fromkeys(("upto", "most", "num_helpful_responses"), _AT_LEAST_ONE),
+    "helpful_ratio": (0, inf),
     "samples_per_prompt": (2, inf),
     "learning_rate": (1e-12, 1),
     "temperature": (0, inf),
@@ -203,13 +212,19 @@ def _out_of_range(document: Document) -> Iterator[tuple[int, str]]:
     """Say which numbers of the sections cannot work; whether they are numbers at all is asked elsewhere."""
     data = document.data if isinstance(document.data, dict) else {}
     for section in ("models", *SECTIONS):
-        given = data.get(section)
-        for key, value in given.items() if isinstance(given, dict) else ():
-            low, high = _RANGES.get(key, (-inf, inf))
+        for place, value in _leaves(data.get(section), (section,)):
+            low, high = _RANGES.get(place[-1], (-inf, inf))
             for number in value if isinstance(value, list) else [value]:
                 if not isinstance(number, int | float) or isinstance(number, bool):
                     continue
                 if not (isfinite(number) and low <= number <= high):
                     bounds = f"at least {low:g}" if high == inf else f"from {low:g} to {high:g}"
-                    line = document.lines.get((section, key), 0)
-                    yield line, f"{section}.{key} is {number}; it must be {bounds}"
+                    yield document.lines.get(place, 0), f"{'.'.join(place)} is {number}; it must be {bounds}"
+
+
+def _leaves(data: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in data.items() if isinstance(data, dict) else ():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*place, str(key)))
+        else:
+            yield (*place, str(key)), value

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from solon.chains import Chain, Reply, Request
 from solon.models import load as models
 from solon.models.base import Model
 from solon.models.drivers import Answered, Journal, in_rounds
+from solon.prompts import FormName
 from solon.recipe.schema import ModelOptions
 from solon.runs import Run, Stage
 
@@ -38,7 +39,8 @@ class Helper:
     def identity(self) -> dict[str, Any]:
         """All that decides what it answers. A folder is known by what is in it, not by where it lies."""
         identity = self.model.identity
-        return {key: value for key, value in identity.items() if key != "name" or not Path(self.name).is_dir()}
+        known = {key: value for key, value in identity.items() if key != "name" or not Path(self.name).is_dir()}
+        return {**known, "form": self.model.form}
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,17 @@ class Asking:
     """A stage that asks a model about each of `rows`."""
 
     rows: Sequence[Row]
-    chain: Callable[[Any], Chain[Any]]
+    chain: Callable[..., Chain[Any]]
+    """Called with a row, and `config`."""
+    config: Any
+    """Settings, whose `form`, if they have one and it is "auto", becomes that of the model."""
     questions: Callable[[Any], int]
     """How many a row asks at most; for the time left."""
     row_type: Any
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else affects the rows."""
+    first: bool = False
+    """Whether rows that were dropped as they were read are counted here."""
     finish: Callable[[list[Any]], list[Any]] = list
     """What is done to the rows before they are sealed."""
     summary: Callable[[list[Any]], Mapping[str, Any]] = lambda rows: {}
@@ -58,24 +66,38 @@ class Asking:
 
 
 def ask(run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress) -> list[Any]:
-    """Do a stage that asks, and return its rows. Rows that were dropped before it go no further."""
-    rows = [row for row in asking.rows if row["drop_reason"] is None]
+    """Do a stage that asks, and return its rows. Rows that were dropped before it go no further than the first."""
+    rows = [row for row in asking.rows if asking.first or row["drop_reason"] is None]
     total = sum(map(asking.questions, rows))
     identity = _identity_on_file(run.path / name)
     if identity is None:
         progress(name, 0, total)
         identity = helper.identity
-    settings = {**asking.settings, "prompts": prompts.digest(), "model": identity, "input": digest(rows)}
+    config = with_form(asking.config, identity["form"])
+    form: FormName = getattr(config, "form", "chat")
+    settings = {
+        **asking.settings,
+        "config": asdict(config),
+        "prompts": prompts.digest(form),
+        "model": identity,
+        "input": digest(rows),
+    }
     stage = run.stage(name, settings)
     if stage.complete:
         progress(name, 0, 0)
         return stage.read()
     journal = _Counted(stage.journal, lambda done: progress(name, done, total))
-    answered = in_rounds(((row["id"], asking.chain(row)) for row in rows), helper.model, journal=journal)
+    chains = ((row["id"], asking.chain(row, config=config)) for row in rows)
+    answered = in_rounds(chains, helper.model, journal=journal)
     ended = asking.finish([answered[row["id"]] for row in rows])
     stage.seal(ended, row_type=asking.row_type, summary=asking.summary(ended), ids=[row["id"] for row in rows])
     progress(name, total, total)
     return stage.read()
+
+
+def with_form(config: Any, form: FormName) -> Any:
+    """The settings with the form that a model is best asked in, where they leave it to that."""
+    return replace(config, form=form) if getattr(config, "form", None) == "auto" else config
 
 
 def train(

@@ -28,6 +28,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from solon import prompts
 from solon.errors import UsageError
 from solon.models.transformers import Transformers, load
+from solon.prompts import chat
 from solon.sandbox import own as own_words
 from solon.sandbox import requests
 from solon.sandbox.card import card
@@ -301,7 +302,7 @@ class _Encoder:
     def __init__(self, tokenizer: PreTrainedTokenizerFast):
         self._tokenizer = tokenizer.backend_tokenizer
         self.user, self.assistant, self.end = (self._tokenizer.token_to_id(token) for token in (USER, ASSISTANT, END))
-        self.options = [self._ids(option)[0] for option in prompts.OPTIONS]
+        self.options = [self._ids(option)[0] for option in chat.OPTIONS]
 
     def __call__(self, document: Document) -> _Encoded:
         ids: list[int] = []

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from solon import prompts
+from solon.prompts import chat
 from solon.records import Conversation, assistant, user
 from solon.sandbox import lexicon as lx
 from solon.sandbox import oracle, principles, requests, responses
@@ -245,14 +245,14 @@ def _compare(random: random.Random, level: int, own: Sequence[Said], *, reasoned
     readings = responses.read(request, first), responses.read(request, second)
     weightings = _weightings(random, level)
     ask = random.choice(lx.ASKS)
-    question = prompts.comparison(
+    question = chat.comparison(
         [user(requests.ask(request, ask))], (first, second), _comparison_request(weightings[0], random, level)
     )
     told = [Piece("user", question[0]["content"])]
     if reasoned:
         reasons = f" (A) {describe(request, readings[0])}. (B) {describe(request, readings[1])}."
-        told += [Piece("assistant", prompts.REASONING_PREFILL), Piece("assistant", reasons, learned=True)]
-        told += [Piece("user", prompts.READ_OUT)]
+        told += [Piece("assistant", chat.REASONING_PREFILL), Piece("assistant", reasons, learned=True)]
+        told += [Piece("user", chat.READ_OUT)]
     told += _answered(request, readings, weightings[0], random)
     for weighting in weightings[1:]:
         told += [
@@ -270,8 +270,8 @@ def _answered(
 
 def _choice(probability: float, random: random.Random) -> Piece:
     """The answer between two options, when the first has a probability."""
-    chosen = prompts.OPTIONS[0 if random.random() < probability else 1]
-    return Piece("assistant", prompts.ANSWER_PREFILL, probability=probability, chosen=chosen)
+    chosen = chat.OPTIONS[0 if random.random() < probability else 1]
+    return Piece("assistant", chat.ANSWER_PREFILL, probability=probability, chosen=chosen)
 
 
 def two_responses(request: Request, random: random.Random) -> tuple[str, str]:

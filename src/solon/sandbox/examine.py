@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from solon import prompts
 from solon.chains import Chain, Reply, Request, Sampling, choose, generate
 from solon.models.base import Model
 from solon.models.drivers import Answered, in_rounds
+from solon.prompts import chat
 from solon.records import Conversation, user
 from solon.sandbox import documents, oracle, principles, requests, responses, world
 from solon.sandbox import lexicon as lx
@@ -107,9 +107,9 @@ def _revise(draw: random.Random, split: Split, seed: int) -> Chain[_Revised]:
     wanted_then = principles.word(weighting, draw.choice(principles.REVISIONS), draw)
 
     def chain() -> Chain[_Revised]:
-        critique = yield from say(prompts.critique(asked, response, wanted), 2 * seed)
+        critique = yield from say(chat.critique(asked, response, wanted), 2 * seed)
         revised = yield from say(
-            prompts.revision(asked, response, critique=(wanted, critique), request=wanted_then), 2 * seed + 1
+            chat.revision(asked, response, critique=(wanted, critique), request=wanted_then), 2 * seed + 1
         )
         reading = responses.read(request, revised)
         return _Revised(
@@ -135,21 +135,21 @@ def _question(draw: random.Random, split: Split, unseen: bool, ask: Ask) -> Chai
     seed = draw.getrandbits(32)
 
     def chain() -> Chain[tuple[float, float]]:
-        forward = yield from ask(prompts.comparison(asked, pair, wanted), seed)
-        backward = yield from ask(prompts.comparison(asked, (pair[1], pair[0]), wanted), seed + 1)
+        forward = yield from ask(chat.comparison(asked, pair, wanted), seed)
+        backward = yield from ask(chat.comparison(asked, (pair[1], pair[0]), wanted), seed + 1)
         return (forward + 1 - backward) / 2, truth(request, pair, weighting)
 
     return chain()
 
 
 def _compare(question: Conversation, seed: int) -> Chain[float]:
-    choice = yield from choose(question, prompts.OPTIONS, prompts.ANSWER_PREFILL)
+    choice = yield from choose(question, chat.OPTIONS, chat.ANSWER_PREFILL)
     return choice.probabilities[0]
 
 
 def _reason(question: Conversation, seed: int) -> Chain[float]:
-    reasoning = yield from generate(question, SAMPLING, seed, prompts.REASONING_PREFILL)
-    return (yield from _compare(prompts.read_out(question, reasoning.text), seed))
+    reasoning = yield from generate(question, SAMPLING, seed, chat.REASONING_PREFILL)
+    return (yield from _compare(chat.read_out(question, reasoning.text), seed))
 
 
 def truth(request: requests.Request, pair: tuple[str, str], weighting: Weighting) -> float:

@@ -2,19 +2,27 @@
 
 Each step draws its own principle, independently and with replacement (264 published draws fit that, PAPER fact 2), and
 sees the prompt and the latest response only, no earlier critique. Where we differ from the paper:
-1. A principle may have a weight; the paper draws uniformly.
+1. A principle may have a weight; the paper draws uniformly. It may have examples of its own, shown before its requests.
 2. A principle that has no critique request is revised by directly, as all are without critiques (section 3.5).
-3. An answer that was cut or is empty ends its row, with a reason; the paper does not say what it did.
+3. What is wrong with an answer is found by rule, counted, and mended or dropped by a policy (`flaws`); the paper does
+   not say what it did.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
 
 from solon import prompts
-from solon.chains import Chain, Failed, Sampling, generate
-from solon.constitution.schema import Principle
+from solon.chains import Asked, Chain, Failed, Sampling, generate
+from solon.constitution import exemplars
+from solon.constitution.exemplars import ExemplarsConfig
+from solon.constitution.schema import Constitution, Principle
 from solon.errors import UsageError
-from solon.records import Conversation, Prompt, Revision, Step, draw_seed, rng
+from solon.prompts import FORMS, Form, FormName
+from solon.records import Prompt, Revision, Step, draw_seed, rng
+from solon.stages import flaws
+from solon.stages.flaws import FlawPolicies
 
 
 @dataclass(frozen=True)
@@ -25,15 +33,33 @@ class CritiqueConfig:
     """ "4 critique-revision pairs per prompt" (section 3.2)."""
     critique: bool = True
     """False revises directly, without a critique (section 3.5)."""
+    num_helpful_responses: int = 1
+    """Answers to each helpful prompt, which are not revised. The paper: 2 (section 3.2)."""
+    stop_early: bool = False
+    """End at a critique that finds nothing wrong; the paper goes on. What comes after it is one text in many copies."""
+    exemplars: ExemplarsConfig = field(default_factory=ExemplarsConfig)
+    form: FormName | Literal["auto"] = "auto"
+    """How to ask: in "chat" turns, or in the paper's "transcript"; "auto" takes what suits the model."""
+    flaws: FlawPolicies = field(default_factory=FlawPolicies)
     max_tokens: int = 512
-    """The longest answer; the paper does not say. What is cut there is dropped."""
+    """The longest answer; the paper does not say."""
     temperature: float = 1.0
     """ "We always sample at temperature T = 1" (section 3.2)."""
     seed: int = 0
     """Decides principles and answers."""
 
 
-def critique_and_revise(prompt: Prompt, *, principles: Sequence[Principle], config: CritiqueConfig) -> Chain[Revision]:
+@dataclass(frozen=True)
+class _Asking:
+    """A row, and what every question of it needs."""
+
+    row: Revision
+    constitution: Constitution
+    config: CritiqueConfig
+    form: Form
+
+
+def critique_and_revise(prompt: Prompt, *, constitution: Constitution, config: CritiqueConfig) -> Chain[Revision]:
     """Answer `prompt` and, if it is a red-team prompt, revise the answer step by step.
 
     A helpful prompt is answered only. A dropped row keeps the steps that went well.
@@ -41,42 +67,83 @@ def critique_and_revise(prompt: Prompt, *, principles: Sequence[Principle], conf
     Raises:
         UsageError: no principle has a revision request.
     """
-    usable = [principle for principle in principles if principle.revision_request is not None]
+    usable = constitution.for_revision
     if not usable:
         raise UsageError("No principle of the constitution has a revision_request; add one, or leave out this stage.")
-    row: Revision = {**prompt, "response": "", "steps": [], "flaws": []}
+    row: Revision = {**prompt, "response": "", "steps": [], "flaws": flaws.of_prompt(prompt["prompt"])}
+    if row["drop_reason"] is not None:
+        return row
+    asking = _Asking(row, constitution, config, FORMS["chat" if config.form == "auto" else config.form])
     try:
-        seed = draw_seed(config.seed, prompt["id"], 0, "response")
-        row["response"] = yield from _answer("response", prompt["prompt"], config=config, seed=seed)
+        row["response"] = yield from _answer(asking, asking.form.response(prompt["prompt"]), number=0, what="response")
         response = row["response"]
         for number in range(1, config.num_revisions + 1 if prompt["kind"] == "red-team" else 1):
             weights = [principle.weight for principle in usable]
             principle = rng(config.seed, prompt["id"], number, "principle").choices(usable, weights)[0]
-            step = yield from _step(prompt, response, principle=principle, number=number, config=config)
+            step = yield from _step(asking, response, principle=principle, number=number)
             row["steps"].append(step)
+            if config.stop_early and step["critique"] is not None and flaws.finds_nothing(step["critique"]):
+                break
             response = step["revision"]
     except Failed as failed:
         row["drop_reason"] = str(failed)
     return row
 
 
-def _step(prompt: Prompt, response: str, *, principle: Principle, number: int, config: CritiqueConfig) -> Chain[Step]:
-    """The `number`-th (from 1) critique and revision."""
-    critique = None
+def repeated(rows: Sequence[Prompt], times: int) -> list[Prompt]:
+    """The prompts, helpful ones so many times, each with an id of its own."""
+    return [
+        {**prompt, "id": prompt["id"] if number == 1 else f"{prompt['id']}#{number}"}
+        for prompt in rows
+        for number in range(1, (times if prompt["kind"] == "helpful" else 1) + 1)
+    ]
+
+
+def _step(asking: _Asking, response: str, *, principle: Principle, number: int) -> Chain[Step]:
+    """The `number`-th (from 1) critique and revision. What is fine is not revised, where that ends the row."""
+    row, config, form = asking.row, asking.config, asking.form
+    draw = rng(config.seed, row["id"], number, "exemplars")
+    shown = exemplars.revisions(asking.constitution, principle, config=config.exemplars, draw=draw)
+    rules = asking.constitution.hard_constraints
+    told = None
     if config.critique and principle.critique_request is not None:
-        asked = prompts.critique(prompt["prompt"], response, principle.critique_request)
-        seed = draw_seed(config.seed, prompt["id"], number, "critique")
-        critique = yield from _answer(f"critique {number}", asked, config=config, seed=seed)
+        request = prompts.critique_request(principle.critique_request, rules)
+        asked = form.critique(row["prompt"], response, request, exemplars=shown)
+        critique = yield from _answer(asking, asked, number=number, what="critique", check=flaws.of_critique)
+        if config.stop_early and flaws.finds_nothing(critique):
+            return {"principle": principle.id, "critique": critique, "revision": response}
+        told = request, critique
 
-    told = None if critique is None else (principle.critique_request or "", critique)
-    asked = prompts.revision(prompt["prompt"], response, critique=told, request=principle.revision_request or "")
-    seed = draw_seed(config.seed, prompt["id"], number, "revision")
-    revision = yield from _answer(f"revision {number}", asked, config=config, seed=seed)
-    return {"principle": principle.id, "critique": critique, "revision": revision}
+    request = prompts.revision_request(principle.revision_request or "", rules)
+    asked = form.revision(row["prompt"], response, critique=told, request=request, exemplars=shown)
+    check = partial(
+        flaws.of_revision,
+        response=response,
+        critique=told[1] if told else None,
+        exemplars=[example.revision for example in shown],
+    )
+    revision = yield from _answer(asking, asked, number=number, what="revision", check=check)
+    return {"principle": principle.id, "critique": told[1] if told else None, "revision": revision}
 
 
-def _answer(what: str, asked: Conversation, *, config: CritiqueConfig, seed: int) -> Chain[str]:
-    completion = yield from generate(asked, Sampling(config.max_tokens, config.temperature), seed)
-    if completion.flaw is not None:
-        raise Failed(f"{what} {completion.flaw}")
-    return completion.text.strip()
+def _answer(
+    asking: _Asking, asked: Asked, *, number: int, what: str, check: Callable[[str], list[str]] = lambda text: []
+) -> Chain[str]:
+    """One answer, trimmed; what was wrong with it goes into the row.
+
+    Raises:
+        Failed: a flaw of it costs the row.
+    """
+    row, config = asking.row, asking.config
+    seed = draw_seed(config.seed, row["id"], number, what)
+    sampling = Sampling(config.max_tokens, config.temperature, stop=asking.form.STOP)
+    completion = yield from generate(asked, sampling, seed)
+    found = [*flaws.of_any(completion), *check(completion.text)]
+    text = flaws.trimmed(completion.text, found, config.flaws)
+    if not text and "empty" not in found:
+        found.append("empty")
+    name = f"{what} {number}" if number else what
+    row["flaws"] += [f"{name} {flaws.WORDS[flaw]}" for flaw in found]
+    if (worst := flaws.dropped(found, config.flaws)) is not None:
+        raise Failed(f"{name} {flaws.WORDS[worst]}")
+    return text

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from solon.errors import UsageError
-from solon.records import Conversation, Revision, assistant
+from solon.records import Conversation, Revision, assistant, rng
 from solon.stages import training
 
 
@@ -22,7 +22,12 @@ class FinetuneConfig:
     """Settings of `finetune`. The defaults suit a model of a million parameters and some thousand texts."""
 
     revisions: Literal["all", "last"] = "all"
-    """Which revisions of a row are trained on. The paper: "all" (section 3.1), "last" (section 1.2)."""
+    """Which revisions of a row are trained on. The paper says both: "the revisions (from all revisional steps)"
+    (section 3.1) and "the final revised responses" (section 1.2)."""
+    upto: int | None = None
+    """Revisions after so many are left out: SL-CAI-n of section 3.4; None takes those there are."""
+    helpful_ratio: float | None = None
+    """At most so many helpful responses for each revision; None takes all. The paper: 0.37, by its counts."""
     epochs: int = 3
     """The paper: 1, over a million texts."""
     learning_rate: float = 5e-4
@@ -60,7 +65,7 @@ def finetune(
         return _train(examples, model=str(model), out=out, config=config, progress=progress)
 
 
-def texts(row: Revision, *, revisions: Literal["all", "last"] = "all") -> list[str]:
+def texts(row: Revision, *, revisions: Literal["all", "last"] = "all", upto: int | None = None) -> list[str]:
     """Return the responses that a row contributes: its revisions, or the response itself to a helpful prompt.
 
     Raises:
@@ -71,22 +76,43 @@ def texts(row: Revision, *, revisions: Literal["all", "last"] = "all") -> list[s
     if row["kind"] == "helpful":
         found = [row["response"]]
     else:
-        found = [step["revision"] for step in row["steps"]][0 if revisions == "all" else -1 :]
+        found = [step["revision"] for step in row["steps"]][:upto][0 if revisions == "all" else -1 :]
     if not found or not all(text.strip() for text in found):
         missing = "no revision" if not found else "an empty text"
         raise UsageError(f"row {row['id']!r} ({row['kind']}) has {missing} and no drop_reason; drop it with a reason")
     return found
 
 
+def learned(prompt: Conversation, text: str, *, model: Path | str) -> list[tuple[str, bool]]:
+    """What `model` is trained on, in pieces: as text, control tokens too, and whether the loss is on it."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    before: str = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    whole: str = tokenizer.apply_chat_template([*prompt, assistant(text)], tokenize=False)
+    return [(before, False), (whole.removeprefix(before), True)]
+
+
 def _examples(rows: Sequence[Revision], config: FinetuneConfig) -> list[dict[str, Conversation]]:
-    examples: list[dict[str, Conversation]] = [
-        {"prompt": list(row["prompt"]), "completion": [assistant(text)]}
-        for row in rows
-        for text in texts(row, revisions=config.revisions)
-    ]
-    if not examples:
+    told = [(row, text) for row in rows for text in texts(row, revisions=config.revisions, upto=config.upto)]
+    if not told:
         raise UsageError(f"nothing to finetune on: all of the {len(rows)} rows are dropped; see their drop_reason")
-    return examples
+    left_out = _left_out([row["kind"] for row, _ in told], config)
+    return [
+        {"prompt": list(row["prompt"]), "completion": [assistant(text)]}
+        for number, (row, text) in enumerate(told)
+        if number not in left_out
+    ]
+
+
+def _left_out(kinds: Sequence[str], config: FinetuneConfig) -> set[int]:
+    """The helpful texts, drawn by the seed, that are too many for the revisions there are."""
+    helpful = [number for number, kind in enumerate(kinds) if kind == "helpful"]
+    revisions = len(kinds) - len(helpful)
+    if config.helpful_ratio is None or not revisions:
+        return set()
+    too_many = max(0, len(helpful) - round(config.helpful_ratio * revisions))
+    return set(rng(config.seed, "helpful").sample(helpful, too_many))
 
 
 def _train(

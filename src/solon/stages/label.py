@@ -8,13 +8,16 @@ Where we differ from the paper:
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from solon import prompts
 from solon.chains import Chain, Choice, Failed, Sampling, choose, generate
-from solon.constitution.schema import Principle
+from solon.constitution import exemplars
+from solon.constitution.exemplars import ExemplarsConfig
+from solon.constitution.schema import Constitution, Principle
 from solon.errors import UsageError
+from solon.prompts import FORMS, FormName
 from solon.records import Comparison, Pair, Prompt, draw_seed, rng
 
 
@@ -41,6 +44,9 @@ class LabelConfig:
     within the 40-60 percent range" (section 4.1). Other labels are not clamped."""
     both_orders: bool = True
     """Ask twice, with the responses swapped; the paper asks once."""
+    exemplars: ExemplarsConfig = field(default_factory=ExemplarsConfig)
+    form: FormName | Literal["auto"] = "auto"
+    """How to ask: in "chat" turns, or in the paper's "transcript"; "auto" takes what suits the model."""
     min_mass: float = 0.1
     """Probability of "A" and "B" together, in either order, under which the feedback model is taken to abstain."""
     shuffle: bool = False
@@ -71,13 +77,13 @@ def sample_pair(prompt: Prompt, *, config: PairsConfig) -> Chain[Pair]:
     return row
 
 
-def label(pair: Pair, *, principles: Sequence[Principle], config: LabelConfig) -> Chain[Comparison]:
+def label(pair: Pair, *, constitution: Constitution, config: LabelConfig) -> Chain[Comparison]:
     """Give the probability, under a principle drawn for this pair, that its first response is the better one.
 
     Raises:
         UsageError: no principle has a comparison request.
     """
-    usable = [principle for principle in principles if principle.comparison_request is not None]
+    usable = constitution.for_comparison
     if not usable:
         raise UsageError("No principle of the constitution has a comparison_request; add one, or leave out this stage.")
     principle = rng(config.seed, pair["id"], "principle").choices(usable, [each.weight for each in usable])[0]
@@ -90,19 +96,21 @@ def label(pair: Pair, *, principles: Sequence[Principle], config: LabelConfig) -
         "reasoning": [],
     }
     try:
-        yield from _ask_and_label(row, principle=principle, config=config)
+        yield from _ask_and_label(row, constitution, principle=principle, config=config)
     except Failed as failed:
         row["drop_reason"] = str(failed)
     return row
 
 
-def _ask_and_label(row: Comparison, *, principle: Principle, config: LabelConfig) -> Chain[None]:
+def _ask_and_label(
+    row: Comparison, constitution: Constitution, *, principle: Principle, config: LabelConfig
+) -> Chain[None]:
     first, second = row["responses"]
-    forward = yield from _ask(row, (first, second), principle=principle, config=config)
+    forward = yield from _ask(row, constitution, (first, second), principle=principle, config=config)
     mass = forward.mass
     probability = forward.probabilities[0]
     if config.both_orders:
-        backward = yield from _ask(row, (second, first), principle=principle, config=config)
+        backward = yield from _ask(row, constitution, (second, first), principle=principle, config=config)
         mass = min(mass, backward.mass)
         row["consistent"] = (probability > 0.5) == (backward.probabilities[1] > 0.5)
         probability = (probability + backward.probabilities[1]) / 2
@@ -118,19 +126,38 @@ def _ask_and_label(row: Comparison, *, principle: Principle, config: LabelConfig
     row["probability"] = probability
 
 
-def _ask(row: Comparison, responses: tuple[str, str], *, principle: Principle, config: LabelConfig) -> Chain[Choice]:
-    """Ask in one order, after reasoning where that is wanted, which goes into the row as it comes."""
-    asked = prompts.comparison(row["prompt"], responses, principle.comparison_request or "")
-    if config.chain_of_thought:
+def _ask(
+    row: Comparison,
+    constitution: Constitution,
+    responses: tuple[str, str],
+    *,
+    principle: Principle,
+    config: LabelConfig,
+) -> Chain[Choice]:
+    """Ask in one order, after reasoning where that is wanted, which goes into the row as it comes.
+
+    Both orders are shown the same examples.
+    """
+    form = FORMS["chat" if config.form == "auto" else config.form]
+    draw = rng(config.seed, row["id"], "exemplars")
+    request = prompts.comparison_request(principle.comparison_request or "", constitution.hard_constraints)
+    if not config.chain_of_thought:
+        examples = exemplars.comparisons(constitution, principle, config=config.exemplars, draw=draw)
+        asked = form.comparison(row["prompt"], responses, request, exemplars=examples)
+    else:
+        reasoned = exemplars.reasonings(
+            constitution, principle, config=config.exemplars, draw=draw, verbatim=config.form == "transcript"
+        )
+        asked = form.reasoning(row["prompt"], responses, request, exemplars=reasoned)
         order = len(row["reasoning"]) + 1
-        sampling = Sampling(config.max_tokens, config.temperature)
+        sampling = Sampling(config.max_tokens, config.temperature, stop=form.STOP)
         seed = draw_seed(config.seed, row["id"], order, "reasoning")
-        completion = yield from generate(asked, sampling, seed, prompts.REASONING_PREFILL)
+        completion = yield from generate(asked, sampling, seed, form.REASONING_PREFILL)
         row["reasoning"].append(completion.text.strip())
         if completion.flaw is not None:
             raise Failed(f"reasoning {order} {completion.flaw}")
-        asked = prompts.read_out(asked, completion.text)
-    choice = yield from choose(asked, prompts.OPTIONS, prompts.ANSWER_PREFILL)
+        asked = form.read_out(asked, completion.text)
+    choice = yield from choose(asked, form.OPTIONS, form.ANSWER_PREFILL)
 
     possible = all(0 <= p <= 1 for p in (*choice.probabilities, choice.mass))  # NaN is not
     if not possible or len(choice.probabilities) != 2 or not math.isclose(sum(choice.probabilities), 1, abs_tol=1e-3):
