@@ -134,7 +134,6 @@ def test_helpful_texts_are_mixed_in_at_a_ratio(ratio, kept):
 
 
 def test_what_is_learned_is_shown_with_its_control_tokens():
-    assert learned([user("Hi.")], "Hello!", model=sandbox.model_path()) == [
-        ("<|user|>Hi.<|end|><|assistant|>", False),
-        ("Hello!<|end|>", True),
+    assert learned([([user("Hi.")], "Hello!")], model=sandbox.model_path()) == [
+        [("<|user|>Hi.<|end|><|assistant|>", False), ("Hello!<|end|>", True)]
     ]

@@ -1,5 +1,7 @@
 """What goes wrong with critiques and revisions; each case is one that models make."""
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,8 +106,6 @@ def test_what_is_dropped_is_what_the_policy_says():
 
 
 def test_every_flaw_has_a_policy_and_words():
-    from dataclasses import fields
-
     assert set(flaws.WORDS) == {field.name for field in fields(FlawPolicies)}
 
 

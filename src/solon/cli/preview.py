@@ -45,10 +45,12 @@ def preview(order: Order, *, n: int) -> None:
         _ask([(pair["id"], judged(pair)) for pair in pairs], feedback.model, console)
 
     console.rule("Trained on: the loss is on what is marked", align="left")
-    for row in rows:
-        for text in texts(row, revisions=recipe.finetune.revisions, upto=recipe.finetune.upto):
-            pieces = learned(row["prompt"], text, model=recipes.model_name(recipe.base_model or recipe.helpful_model))
-            console.print(_marked(pieces, colour=console.color_system is not None), soft_wrap=True)
+    finetune = recipe.finetune
+    trained = [
+        (row["prompt"], text) for row in rows for text in texts(row, revisions=finetune.revisions, upto=finetune.upto)
+    ]
+    for pieces in learned(trained, model=recipes.model_name(recipe.base_model or recipe.helpful_model)):
+        console.print(_marked(pieces, colour=console.color_system is not None), soft_wrap=True)
     console.print("Nothing was written.")
     console.print(f"Next: {order.command}", markup=False)
 

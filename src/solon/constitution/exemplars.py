@@ -56,6 +56,11 @@ class Verbatim:
     request: str
 
 
+def draw_principle(principles: Sequence[Principle], draw: random.Random) -> Principle:
+    """One of the principles, by their weights."""
+    return draw.choices(principles, [principle.weight for principle in principles])[0]
+
+
 def revisions(
     constitution: Constitution, principle: Principle, *, config: ExemplarsConfig, draw: random.Random
 ) -> list[RevisionExample]:
@@ -78,9 +83,10 @@ def comparisons(
 
     One that all principles share is asked about under a principle of its own, drawn each time (section 4.1).
     """
+    others = constitution.for_comparison
     usable = [(each, of) for of in _sets(constitution, principle, config.of) for each in _plain(of.comparisons)]
     return [
-        _comparison(each, principle if of is principle.exemplars else _any(constitution, draw))
+        _comparison(each, principle if of is principle.exemplars else draw_principle(others, draw))
         for each, of in _drawn(usable, config.most, draw)
     ]
 
@@ -100,7 +106,7 @@ def reasonings(
         usable += [(each, of) for each in told]
     shown: list[ComparisonExample | Verbatim] = []
     for each, of in _drawn(usable, config.most, draw):
-        asked = principle if of is principle.exemplars else _any(constitution, draw)
+        asked = principle if of is principle.exemplars else draw_principle(constitution.for_comparison, draw)
         request = asked.comparison_request or ""
         shown.append(Verbatim(each, request) if isinstance(each, str) else _comparison(each, asked))
     return shown
@@ -109,11 +115,6 @@ def reasonings(
 def _plain(of: Sequence[ComparisonExemplar]) -> Sequence[ComparisonExemplar]:
     """Those that do not reason, where there are any: the paper has a set for either way of asking."""
     return [each for each in of if each.reasoning is None] or of
-
-
-def _any(constitution: Constitution, draw: random.Random) -> Principle:
-    principles = constitution.for_comparison
-    return draw.choices(principles, [principle.weight for principle in principles])[0]
 
 
 def _sets(constitution: Constitution, principle: Principle, of: str) -> list[Exemplars]:

@@ -1,19 +1,17 @@
 """Constitutions: built in, or from a person's YAML file, which may extend another."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from solon.constitution.schema import Constitution, Extension, Principle
 from solon.constitution.validate import nearest, validated
-from solon.constitution.yaml_file import Document, read_yaml
+from solon.constitution.yaml_file import Document, read_yaml, written
 from solon.errors import UsageError
 
 
@@ -31,28 +29,22 @@ def text_of(source: str | Path) -> str:
     document = read_yaml(_found(source), what="constitution")
     if not _extends(document):
         return document.text
-    told = load(source).model_dump(mode="json", exclude_defaults=True)
-    return str(yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
+    return to_yaml(load(source))
+
+
+def to_yaml(constitution: Constitution) -> str:
+    """The file of a constitution; loaded, it is the same."""
+    told = constitution.model_dump(mode="json", exclude_defaults=True)
+    for exemplars in (told.get("exemplars", {}), *(each.get("exemplars", {}) for each in told["principles"])):
+        for exemplar in (*exemplars.get("revisions", ()), *exemplars.get("comparisons", ())):
+            if [turn["role"] for turn in exemplar["prompt"]] == ["user"]:
+                exemplar["prompt"] = exemplar["prompt"][0]["content"]
+    return written(told)
 
 
 def builtins() -> list[str]:
     """The names of the constitutions that come with Solon."""
     return sorted(file.name.removesuffix(".yaml") for file in _folder().iterdir() if file.name.endswith(".yaml"))
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes text so that `read_yaml` reads it as it was."""
-
-
-_TO_QUOTE = re.compile(r"[-+.0-9]|.*[\r\x85\u2028\u2029]", re.DOTALL)
-"""What may be a number to YAML 1.2 and none to PyYAML, and ends of lines that PyYAML would turn into others."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _TO_QUOTE.match(text) else None)
-
-
-_Dumper.add_representer(str, _text)
 
 
 def _folder() -> Traversable:

@@ -145,7 +145,7 @@ class _Reading:
 
     def scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
         line, word = node.start_mark.line + 1, node.value
-        if any("\ud800" <= character <= "\udfff" for character in word):
+        if has_half_characters(word):
             self.problems.append((line, "`\\ud800` and its like are halves of a character; write the whole character"))
         if node.style is not None:
             return word
@@ -202,6 +202,32 @@ def _syntax(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     if "single document" in context:
         return line, "a second document begins here; keep one, without `---` in between"
     return line, f"{shown}: cannot be read here ({problem}); look for a missing quote or wrong indentation, or {SAFEST}"
+
+
+def has_half_characters(text: str) -> bool:
+    """Whether a text has characters that UTF-8 cannot hold; JSON and YAML can spell them."""
+    return re.search("[\ud800-\udfff]", text) is not None
+
+
+class _Writer(yaml.SafeDumper):
+    """Writes strings so that a reader of YAML 1.1 or 1.2 has them back as they are."""
+
+
+_Writer.add_implicit_resolver(  # plain words that `read_yaml` takes for numbers, and those it refuses
+    _TAG + "float", re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"), list("-+.0123456789")
+)
+_Writer.add_implicit_resolver(_TAG + "bool", re.compile(r"^(yes|no|on|off)$", re.IGNORECASE), list("yYnNoO"))
+_Writer.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        _TAG + "str", text, style='"' if re.search("[\r\x85\u2028\u2029]", text) else None
+    ),
+)  # which PyYAML would write as they stand, and read as other line breaks
+
+
+def written(data: Any) -> str:
+    """Data as YAML that `read_yaml` reads as the same data."""
+    return str(yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120))
 
 
 def shortened(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
@@ -10,6 +11,7 @@ from solon.chains import Asked
 from solon.errors import UsageError
 from solon.models.base import ModelSpec
 from solon.prompts import FormName
+from solon.records import assistant
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,24 @@ def tokens_of(spec: ModelSpec) -> Tokens:
     context: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
     if context is None:
         raise UsageError(f"{spec.name} does not say in its config how many tokens it takes; give another model")
-    is_chat = tokenizer.chat_template is not None
+    forms: tuple[FormName, ...] = ("transcript",) if tokenizer.chat_template is None else ("chat", "transcript")
+    return Tokens(context, forms, lambda asked: len(encode(tokenizer, asked)))
 
-    def count(asked: Asked) -> int:
-        if not is_chat and not isinstance(asked, str):
-            asked = prompts.open_transcript(asked)
-        if isinstance(asked, str):
-            return len(tokenizer.encode(asked, split_special_tokens=True))
-        ids: list[int] = tokenizer.apply_chat_template(
-            asked, add_generation_prompt=True, sanitize_control_tokens=True, return_dict=False
-        )
-        return len(ids)
 
-    return Tokens(context, ("chat", "transcript") if is_chat else ("transcript",), count)
+def encode(tokenizer: Any, asked: Asked, prefill: str = "", *, takes_system: bool = True) -> list[int]:
+    """Token ids up to and with `prefill`; only the template's own control tokens become control tokens."""
+    ids: list[int]
+    if not isinstance(asked, str) and tokenizer.chat_template is None:
+        asked, prefill = prompts.open_transcript(asked, prefill), ""
+    if isinstance(asked, str):
+        ids = tokenizer.encode(asked + prefill, split_special_tokens=True)
+        return ids
+    turns = asked if takes_system else prompts.without_system(asked)
+    ids = tokenizer.apply_chat_template(
+        [*turns, assistant(prefill)] if prefill else turns,
+        add_generation_prompt=not prefill,
+        continue_final_message=bool(prefill),
+        sanitize_control_tokens=True,
+        return_dict=False,
+    )
+    return ids

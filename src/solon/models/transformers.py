@@ -25,7 +25,8 @@ from solon import prompts
 from solon.chains import Asked, Choice, Choose, Completion, Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
 from solon.models.sampling import check_numbers, padded, sample
-from solon.records import Conversation, assistant, system, user
+from solon.models.tokens import encode
+from solon.records import Conversation, system, user
 
 WEIGHTS = ("*.safetensors",)
 CONFIG = ("config.json", "generation_config.json")
@@ -166,23 +167,8 @@ class Transformers:
             return Failure(f"prompt of {len(prompt)} tokens{and_room} the model's {self._context}")
         return prompt
 
-    def _encode(self, conversation: Asked, prefill: str) -> list[int]:
-        """Token ids up to and with `prefill`; only the template's own control tokens become control tokens."""
-        ids: list[int]
-        if not isinstance(conversation, str) and not self._is_chat:
-            conversation, prefill = prompts.open_transcript(conversation, prefill), ""
-        if isinstance(conversation, str):
-            ids = self.tokenizer.encode(conversation + prefill, split_special_tokens=True)
-            return ids
-        turns = conversation if self._takes_system else prompts.without_system(conversation)
-        ids = self.tokenizer.apply_chat_template(
-            [*turns, assistant(prefill)] if prefill else turns,
-            add_generation_prompt=not prefill,
-            continue_final_message=bool(prefill),
-            sanitize_control_tokens=True,
-            return_dict=False,
-        )
-        return ids
+    def _encode(self, asked: Asked, prefill: str) -> list[int]:
+        return encode(self.tokenizer, asked, prefill, takes_system=self._takes_system)
 
     def _generate(self, requests: Sequence[Generate], encoded: Sequence[list[int]]) -> list[Completion]:
         sampling = requests[0].sampling

@@ -29,16 +29,20 @@ __all__ = [
     "NEXT_TURN",
     "SPEAKERS",
     "Form",
+    "FormChoice",
     "FormName",
     "comparison_request",
     "critique_request",
     "digest",
+    "form",
     "open_transcript",
     "revision_request",
     "without_system",
 ]
 
 FormName = Literal["chat", "transcript"]
+FormChoice = Literal["auto", "chat", "transcript"]
+"""A recipe's; "auto" is settled by the model."""
 
 
 class Form(Protocol):
@@ -95,12 +99,17 @@ class Form(Protocol):
 FORMS: Mapping[FormName, Form] = {"chat": chat, "transcript": transcript}
 
 
+def form(choice: FormChoice) -> Form:
+    """The form that was chosen; a chat where no model has settled it."""
+    return FORMS["chat" if choice == "auto" else choice]
+
+
 def digest(name: FormName = "chat") -> str:
     """A SHA-256 of what the templates of a form make of fixed slots; runs and the sandbox's model remember it.
 
     It changes when the wording or the layout of any prompt does, and with nothing else.
     """
-    form = FORMS[name]
+    made = FORMS[name]
     told: Conversation = [
         {"role": "system", "content": "{0}"},
         user("%s {}"),
@@ -108,17 +117,17 @@ def digest(name: FormName = "chat") -> str:
         user("\n\nHuman: $x"),
     ]
     first, second, request, text = "(B) {first}", "(A) </s>", "{request}", " {text} "
-    asked = form.comparison(told, (first, second), request)
+    asked = made.comparison(told, (first, second), request)
     rendered = [
-        form.critique(told, first, request),
-        form.revision(told, first, critique=(request, text), request=request),
-        form.revision(told, first, critique=None, request=request),
+        made.critique(told, first, request),
+        made.revision(told, first, critique=(request, text), request=request),
+        made.revision(told, first, critique=None, request=request),
         asked,
-        form.read_out(asked, text),
+        made.read_out(asked, text),
         [
-            form.OPTIONS,
-            form.ANSWER_PREFILL,
-            form.REASONING_PREFILL,
+            made.OPTIONS,
+            made.ANSWER_PREFILL,
+            made.REASONING_PREFILL,
             NEXT_TURN,
             open_transcript(told),
             open_transcript(told, text),

@@ -5,12 +5,11 @@ left alone. What is wrong with a row costs the row and no other: it is kept, wit
 """
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from solon.constitution.yaml_file import shortened
+from solon.constitution.yaml_file import has_half_characters, shortened
 from solon.recipe.transcripts import awaiting, is_transcript, oddities, read_transcript
 from solon.records import Conversation, user
 
@@ -61,11 +60,6 @@ def read_cells(cells: Mapping[str, Any], *, column: str) -> Reading:
         notes.add(ONE_USED)
     both_the_same = usable[0].prompt == usable[-1].prompt
     return Reading([each.prompt for each in usable[: 1 if both_the_same else None]], None, notes)
-
-
-def has_half_characters(text: str) -> bool:
-    """Whether a text has characters that UTF-8 cannot hold; JSON can spell them."""
-    return re.search("[\ud800-\udfff]", text) is not None
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from solon.constitution.yaml_file import shortened
+from solon.constitution.yaml_file import has_half_characters, shortened
 from solon.errors import UsageError
-from solon.recipe.prompt_columns import HALF_CHARACTER, Reading, column_of, has_half_characters, read_cells
+from solon.recipe.prompt_columns import HALF_CHARACTER, Reading, column_of, read_cells
 from solon.recipe.prompt_rows import Row, is_jsonl, read_rows
 from solon.recipe.transcripts import each_human_turn
 from solon.records import Conversation, Prompt, user

@@ -165,8 +165,8 @@ def _description(random: random.Random, level: int, own: Sequence[Said]) -> Docu
 
 def _match(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """Whether a response is right about its request, and nothing else: critics do not learn to look by themselves."""
-    if own and random.random() < OWN:
-        request, response = random.choice(own)
+    if said := _said(random, own):
+        request, response = said
     else:
         request = _request(random) if own else _skill_request(random)
         way: responses.Way = random.choices(("comply", "engage", "preach"), (2, 2, 1))[0]
@@ -194,7 +194,7 @@ def _critique(random: random.Random, level: int, own: Sequence[Said]) -> Documen
 
 
 def _revision(random: random.Random, level: int, own: Sequence[Said]) -> Document:
-    said = random.choice(own) if own and random.random() < OWN else None
+    said = _said(random, own)
     request, weighting = said[0] if said else _skill_request(random), principles.draw(random, level=level)
     response = said[1] if said else draw_response(request, random)
     verdict = oracle.critique(request, responses.read(request, response), weighting)
@@ -298,10 +298,15 @@ def _comparison_request(weighting: Weighting, random: random.Random, level: int)
 
 def _case(random: random.Random, own: Sequence[Said]) -> Said:
     """What a critic reads."""
-    if own and random.random() < OWN:
-        return random.choice(own)
+    if said := _said(random, own):
+        return said
     request = _skill_request(random)
     return request, draw_response(request, random)
+
+
+def _said(random: random.Random, own: Sequence[Said]) -> Said | None:
+    """An answer of the model itself, where it is the turn of one."""
+    return random.choice(own) if own and random.random() < OWN else None
 
 
 def _skill_request(random: random.Random) -> Request:

@@ -11,7 +11,6 @@ sees the prompt and the latest response only, no earlier critique. Where we diff
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 from solon import prompts
 from solon.chains import Asked, Chain, Failed, Sampling, generate
@@ -19,7 +18,7 @@ from solon.constitution import exemplars
 from solon.constitution.exemplars import ExemplarsConfig
 from solon.constitution.schema import Constitution, Principle
 from solon.errors import UsageError
-from solon.prompts import FORMS, Form, FormName
+from solon.prompts import Form, FormChoice
 from solon.records import Prompt, Revision, Step, draw_seed, rng
 from solon.stages import flaws
 from solon.stages.flaws import FlawPolicies
@@ -38,7 +37,7 @@ class CritiqueConfig:
     stop_early: bool = False
     """End at a critique that finds nothing wrong; the paper goes on. What comes after it is one text in many copies."""
     exemplars: ExemplarsConfig = field(default_factory=ExemplarsConfig)
-    form: FormName | Literal["auto"] = "auto"
+    form: FormChoice = "auto"
     """How to ask: in "chat" turns, or in the paper's "transcript"; "auto" takes what suits the model."""
     flaws: FlawPolicies = field(default_factory=FlawPolicies)
     max_tokens: int = 512
@@ -73,16 +72,15 @@ def critique_and_revise(prompt: Prompt, *, constitution: Constitution, config: C
     row: Revision = {**prompt, "response": "", "steps": [], "flaws": flaws.of_prompt(prompt["prompt"])}
     if row["drop_reason"] is not None:
         return row
-    asking = _Asking(row, constitution, config, FORMS["chat" if config.form == "auto" else config.form])
+    asking = _Asking(row, constitution, config, prompts.form(config.form))
     try:
         row["response"] = yield from _answer(asking, asking.form.response(prompt["prompt"]), number=0, what="response")
         response = row["response"]
         for number in range(1, config.num_revisions + 1 if prompt["kind"] == "red-team" else 1):
-            weights = [principle.weight for principle in usable]
-            principle = rng(config.seed, prompt["id"], number, "principle").choices(usable, weights)[0]
-            step = yield from _step(asking, response, principle=principle, number=number)
+            principle = exemplars.draw_principle(usable, rng(config.seed, prompt["id"], number, "principle"))
+            step, is_fine = yield from _step(asking, response, principle=principle, number=number)
             row["steps"].append(step)
-            if config.stop_early and step["critique"] is not None and flaws.finds_nothing(step["critique"]):
+            if is_fine:
                 break
             response = step["revision"]
     except Failed as failed:
@@ -99,8 +97,8 @@ def repeated(rows: Sequence[Prompt], times: int) -> list[Prompt]:
     ]
 
 
-def _step(asking: _Asking, response: str, *, principle: Principle, number: int) -> Chain[Step]:
-    """The `number`-th (from 1) critique and revision. What is fine is not revised, where that ends the row."""
+def _step(asking: _Asking, response: str, *, principle: Principle, number: int) -> Chain[tuple[Step, bool]]:
+    """The `number`-th (from 1) critique and revision; and whether the row ends there, as it is fine and not revised."""
     row, config, form = asking.row, asking.config, asking.form
     draw = rng(config.seed, row["id"], number, "exemplars")
     shown = exemplars.revisions(asking.constitution, principle, config=config.exemplars, draw=draw)
@@ -111,7 +109,7 @@ def _step(asking: _Asking, response: str, *, principle: Principle, number: int) 
         asked = form.critique(row["prompt"], response, request, exemplars=shown)
         critique = yield from _answer(asking, asked, number=number, what="critique", check=flaws.of_critique)
         if config.stop_early and flaws.finds_nothing(critique):
-            return {"principle": principle.id, "critique": critique, "revision": response}
+            return {"principle": principle.id, "critique": critique, "revision": response}, True
         told = request, critique
 
     request = prompts.revision_request(principle.revision_request or "", rules)
@@ -123,7 +121,7 @@ def _step(asking: _Asking, response: str, *, principle: Principle, number: int) 
         exemplars=[example.revision for example in shown],
     )
     revision = yield from _answer(asking, asked, number=number, what="revision", check=check)
-    return {"principle": principle.id, "critique": told[1] if told else None, "revision": revision}
+    return {"principle": principle.id, "critique": told[1] if told else None, "revision": revision}, False
 
 
 def _answer(

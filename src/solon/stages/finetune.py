@@ -83,14 +83,17 @@ def texts(row: Revision, *, revisions: Literal["all", "last"] = "all", upto: int
     return found
 
 
-def learned(prompt: Conversation, text: str, *, model: Path | str) -> list[tuple[str, bool]]:
-    """What `model` is trained on, in pieces: as text, control tokens too, and whether the loss is on it."""
+def learned(told: Sequence[tuple[Conversation, str]], *, model: Path | str) -> list[list[tuple[str, bool]]]:
+    """What `model` is trained on by each prompt and text: pieces, with control tokens, and whether they are learned."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model)
-    before: str = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-    whole: str = tokenizer.apply_chat_template([*prompt, assistant(text)], tokenize=False)
-    return [(before, False), (whole.removeprefix(before), True)]
+    found = []
+    for prompt, text in told:
+        before: str = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        whole: str = tokenizer.apply_chat_template([*prompt, assistant(text)], tokenize=False)
+        found.append([(before, False), (whole.removeprefix(before), True)])
+    return found
 
 
 def _examples(rows: Sequence[Revision], config: FinetuneConfig) -> list[dict[str, Conversation]]:

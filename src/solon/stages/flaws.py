@@ -52,7 +52,7 @@ WORDS = {
 }
 """How a flaw is told: "revision 2 copies the critique"."""
 _TAG = "(?:" + "|".join(TAGS) + r"):"
-_BEGINS_WITH_TAG = re.compile(rf"\s*(?:{_TAG}\s*)+")
+_BEGINS_WITH_TAG = re.compile(rf"\A\s*(?:{_TAG}\s*)+")
 _GOES_ON_WITH_TAG = re.compile(rf"\n\s*{_TAG}")
 _SCAFFOLD = re.compile(
     r"\s*(?:(?:sure|certainly|of course|okay|ok|absolutely)[,.!:]?\s+)?(?:here(?: is|['’]s|\s+are)|below is|this is)\s+"
@@ -129,8 +129,7 @@ def _tags(text: str) -> bool:
 
 
 def _without_tags(text: str) -> str:
-    text = _BEGINS_WITH_TAG.sub("", text, count=1) if _BEGINS_WITH_TAG.match(text) else text
-    return _GOES_ON_WITH_TAG.split(text, maxsplit=1)[0]
+    return _GOES_ON_WITH_TAG.split(_BEGINS_WITH_TAG.sub("", text), maxsplit=1)[0]
 
 
 def _without_scaffold(text: str) -> str:

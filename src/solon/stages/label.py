@@ -9,7 +9,6 @@ Where we differ from the paper:
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
 
 from solon import prompts
 from solon.chains import Chain, Choice, Failed, Sampling, choose, generate
@@ -17,7 +16,7 @@ from solon.constitution import exemplars
 from solon.constitution.exemplars import ExemplarsConfig
 from solon.constitution.schema import Constitution, Principle
 from solon.errors import UsageError
-from solon.prompts import FORMS, FormName
+from solon.prompts import FormChoice
 from solon.records import Comparison, Pair, Prompt, draw_seed, rng
 
 
@@ -45,7 +44,7 @@ class LabelConfig:
     both_orders: bool = True
     """Ask twice, with the responses swapped; the paper asks once."""
     exemplars: ExemplarsConfig = field(default_factory=ExemplarsConfig)
-    form: FormName | Literal["auto"] = "auto"
+    form: FormChoice = "auto"
     """How to ask: in "chat" turns, or in the paper's "transcript"; "auto" takes what suits the model."""
     min_mass: float = 0.1
     """Probability of "A" and "B" together, in either order, under which the feedback model is taken to abstain."""
@@ -86,7 +85,7 @@ def label(pair: Pair, *, constitution: Constitution, config: LabelConfig) -> Cha
     usable = constitution.for_comparison
     if not usable:
         raise UsageError("No principle of the constitution has a comparison_request; add one, or leave out this stage.")
-    principle = rng(config.seed, pair["id"], "principle").choices(usable, [each.weight for each in usable])[0]
+    principle = exemplars.draw_principle(usable, rng(config.seed, pair["id"], "principle"))
     row: Comparison = {
         **pair,
         "principle": principle.id,
@@ -138,7 +137,7 @@ def _ask(
 
     Both orders are shown the same examples.
     """
-    form = FORMS["chat" if config.form == "auto" else config.form]
+    form = prompts.form(config.form)
     draw = rng(config.seed, row["id"], "exemplars")
     request = prompts.comparison_request(principle.comparison_request or "", constitution.hard_constraints)
     if not config.chain_of_thought:

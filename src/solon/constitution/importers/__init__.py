@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from solon.constitution.importers import lists, paper
 from solon.constitution.importers.part import Part, counted, made
+from solon.constitution.load import to_yaml
 from solon.constitution.schema import Constitution, Exemplars, Principle, Source
 from solon.constitution.validate import validated
-from solon.constitution.yaml_file import parse_yaml, read_text, shortened
+from solon.constitution.yaml_file import has_half_characters, parse_yaml, read_text, shortened
 from solon.errors import UsageError
 
 KNOWN = """\
@@ -27,7 +26,6 @@ Known are, as JSON or JSON lines:
   traits with questions, [{"trait": "I am ...", "questions": ["..."]}]
   a list of sentences, ["...", "..."]
 or text with a sentence a line."""
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ def _json(text: str, path: Path) -> Any:
                 data += [_loaded(line)] if line.strip() else []
             except json.JSONDecodeError as wrong:
                 raise _malformed(wrong, path, line=number) from None
-    if HALF_CHARACTER.search(json.dumps(data, ensure_ascii=False)):
+    if has_half_characters(json.dumps(data, ensure_ascii=False)):
         raise ValueError("has half a character (`\\ud800` or its like), which no text can hold; write the whole one")
     return data
 
@@ -204,32 +202,9 @@ def _named(parts: Sequence[tuple[Path, Part]], notes: list[str]) -> list[Princip
     return list(named.values())
 
 
-class _Writer(yaml.SafeDumper):
-    """Writes strings so that a reader of YAML 1.1 or 1.2 has them back as they are."""
-
-
-_Writer.add_implicit_resolver(  # plain words that Solon's reader takes for numbers, and those it refuses
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
-    list("-+.0123456789"),
-)
-_Writer.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(yes|no|on|off)$", re.IGNORECASE), list("yYnNoO"))
-_Writer.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style='"' if re.search("[\x85\u2028\u2029]", text) else None
-    ),
-)  # which PyYAML would write as they stand, and read as other line breaks
-
-
 def _written(constitution: Constitution) -> str:
     """The constitution in YAML; read again, it is the same."""
-    told = constitution.model_dump(mode="json", exclude_defaults=True)
-    for examples in told.get("exemplars", {}).values():
-        for example in examples:
-            if isinstance(example, dict) and [turn["role"] for turn in example["prompt"]] == ["user"]:
-                example["prompt"] = example["prompt"][0]["content"]
-    text: str = yaml.dump(told, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120)
+    text = to_yaml(constitution)
     if validated(parse_yaml(text, name="what was made", what="constitution"), Constitution) != constitution:
         raise AssertionError("a constitution does not survive being written; please report it with your files")
     return text

@@ -1,6 +1,6 @@
 """Prompts are the product: every one stands in golden/ as a conversation and as a model reads it.
 
-After a change that is meant, `python tests/test_prompts.py` writes the files anew; read the difference.
+After a change that is meant, `python tests/prompts/test_prompts.py` writes the files anew; read the difference.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from solon import prompts
 from solon.constitution.exemplars import ComparisonExample, RevisionExample, Verbatim
 from solon.records import assistant, system, user
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -111,7 +111,9 @@ def golden(name):
 
 @pytest.mark.parametrize("name", ASKED)
 def test_a_prompt_is_as_it_was(name):
-    assert golden(name) == (GOLDEN / f"{name}.txt").read_text(), "if this is meant: python tests/test_prompts.py"
+    assert golden(name) == (GOLDEN / f"{name}.txt").read_text(), (
+        "if this is meant: python tests/prompts/test_prompts.py"
+    )
 
 
 def test_no_golden_file_is_left_over():
