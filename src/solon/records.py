@@ -48,7 +48,8 @@ class Revision(Row):
     response: str
     steps: list[Step]
     flaws: list[str]
-    """What was wrong with an answer on the way and did not cost the row, e.g. "02 critique empty"."""
+    """What was wrong on the way, e.g. "critique 2 is a refusal", and what of the prompt could be taken for a mark of
+    Solon's, e.g. "prompt contains (A)". One that costs the row is its `drop_reason` too."""
 
 
 class Pair(Row):
@@ -69,6 +70,8 @@ class Comparison(Pair):
     """Probability of all options before normalising, the smaller of both orders, in [0, 1]."""
     reasoning: list[str]
     """What the feedback model said before it chose, one text an order; empty without chain of thought."""
+    flaws: list[str]
+    """What of the prompt and the responses could be taken for a mark of Solon's, e.g. "response 2 contains (A)"."""
 
 
 class Response(Row):

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from solon.constitution.load import load
+
 FEW = ["--set", "num_prompts=6", "--set", "num_helpful_prompts=2", "--set", "num_eval_prompts=20"]
 
 
@@ -43,8 +45,25 @@ def test_show_goes_from_stages_to_ids_to_one_row(solon, run):
     assert "red-team-00003" in ids
     assert ids.splitlines()[-1] == "Next: solon show one label red-team-00000"
     row = solon("show", run, "04-label", "red-team-00003").stdout
-    for words in ("Response A: ", "Response B: ", "probability: 0.500", "consistent: False"):
+    request = next(p for p in load("sandbox").principles if f"({p.id})" in row).comparison_request
+    told = ("Probability that A is better: 0.500", "Both orders agree: no", f"Comparison request: {request}")
+    for words in ("Response A: ", "Response B: ", *told):
         assert words in row
+
+
+def test_show_asks_the_runs_own_copy_of_the_constitution(solon, run):
+    copy = Path("one/constitution.yaml")
+    copy.write_text(copy.read_text().replace("Rewrite the response", "Write the response again"))
+    told = [solon("show", run, "critique", f"red-team-0000{n}").stdout for n in range(6)]
+    assert any("Write the response again" in each for each in told)
+    copy.unlink()
+    assert "Revision request" not in solon("show", run, "critique", "red-team-00000").stdout
+
+
+def test_show_keeps_each_row_of_a_list_to_a_line(solon, run):
+    lines = solon("show", run, "evaluate").stdout.splitlines()[:-1]
+    assert len(lines) == 20
+    assert max(map(len, lines)) <= 120
 
 
 def test_show_marks_what_a_revision_changed(solon, run):
@@ -56,7 +75,7 @@ def test_show_marks_what_a_revision_changed(solon, run):
 def test_show_gives_every_models_answer_to_a_held_out_prompt(solon, run):
     told = solon("show", run, "evaluate", "evaluate-00000").stdout
     assert [told.count(f"Response of {model}: ") for model in ("helpful-only", "sl-cai", "rl-cai")] == [1, 1, 1]
-    assert told.count("behaviour: garbled") == 3
+    assert told.count("Behaviour: garbled") == 3
     assert len(json.loads(solon("show", run, "evaluate", "evaluate-00000", "--json").stdout)) == 3
 
 

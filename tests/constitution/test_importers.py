@@ -3,7 +3,7 @@ import random
 import re
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from solon.constitution.exemplars import ExemplarsConfig, comparisons, reasonings, revisions
@@ -274,6 +274,7 @@ def loaded(folder, content):
     return load(folder / "out.yaml")
 
 
+@settings(deadline=None)
 @given(sentences=st.lists(st.one_of(printable, any_text), min_size=1, max_size=6))
 def test_any_list_of_sentences_loads_and_keeps_every_one(tmp_path_factory, sentences):
     assume(not all(text.endswith(" Options:") for text in sentences))
@@ -286,6 +287,7 @@ def test_any_list_of_sentences_loads_and_keeps_every_one(tmp_path_factory, sente
             assert getattr(principle, field) == before + sentence.strip() + after
 
 
+@settings(deadline=None)
 @given(sentences=st.lists(printable.filter(lambda text: any(map(str.isalnum, text))), min_size=1, max_size=6))
 def test_any_markdown_list_loads_and_keeps_every_item(tmp_path_factory, sentences):
     given = "".join(f"- {sentence}\n" for sentence in sentences)

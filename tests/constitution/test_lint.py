@@ -8,6 +8,8 @@ REVISE = Principle(
     id="revise", critique_request="What is harmful here?", revision_request="Rewrite it to help without harm."
 )
 COMPARE = Principle(id="compare", comparison_request="Which response is less harmful and less preachy?")
+ONE_SIDED = ["evasive", "harmless-only"]
+"""Built in to show what such a constitution does."""
 SOUND = Constitution(name="mine", principles=(REVISE, COMPARE))
 
 
@@ -24,22 +26,25 @@ def test_no_built_in_has_an_error(name):
     assert [finding for finding in lint(load(name)) if finding.severity == "error"] == []
 
 
-@pytest.mark.parametrize("name", ["sandbox", "paper-shaped"])
-def test_a_good_built_in_has_no_findings(name):
+@pytest.mark.parametrize("name", sorted({*builtins()} - {*ONE_SIDED}))
+def test_a_built_in_that_is_meant_for_use_has_no_findings(name):
     assert lint(load(name)) == []
 
 
-def test_findings_on_the_built_in_with_examples_of_its_own_are_about_these_and_true():
-    for name in ("harmless", "helpful"):
-        owners = {principle.id: principle.exemplars.revisions for principle in load(name).principles}
-        for finding in lint(load(name)):
-            id, _, rest = finding.where.partition(".")
-            assert rest == "exemplars.revisions"
-            is_never_unchanged = not any(exemplar.unchanged for exemplar in owners[id])
-            assert is_never_unchanged or "times as long" in finding.message
+@pytest.mark.parametrize("name", ["harmless", "helpful"])
+def test_every_principle_with_examples_of_its_own_shows_a_response_that_is_good_as_it_is(name):
+    shown = [principle.exemplars.revisions for principle in load(name).for_revision]
+    assert all(any(exemplar.unchanged for exemplar in exemplars) for exemplars in shown)
 
 
-@pytest.mark.parametrize("name", ["evasive", "harmless-only"])
+def test_a_crisis_line_is_named_with_its_region_and_never_without_the_local_emergency_services():
+    care = next(principle for principle in load("harmless").principles if principle.id == "care-in-crisis")
+    [text] = [" ".join(it.revised.split()) for it in care.exemplars.revisions if "988" in it.revised]
+    assert "In the US the line is 988; in the UK and Ireland it's Samaritans on 116 123;" in text
+    assert "call your local emergency services" in text
+
+
+@pytest.mark.parametrize("name", ONE_SIDED)
 def test_what_is_one_sided_by_design_is_warned_of_for_both_stages(name):
     told = [finding.message for finding in lint(load(name))]
     assert len(told) == 2

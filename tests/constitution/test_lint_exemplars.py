@@ -180,6 +180,7 @@ QUOTED = (
         (QUOTED, [user("Is it far?")], False),
         (QUOTED, [user("far?")], False),
         (QUOTED, [user("a")], False),
+        (QUOTED, [], False),
     ],
 )
 def test_an_example_that_is_measured_on_is_an_error(example, eval_prompt, is_found):

@@ -40,6 +40,7 @@ def file(tmp_path, name, text):
         ("red.csv", "prompt\na\nb\n"),
         ("red.csv", 'id,prompt,"type"\n1,a,x\n\n2,"b",y\n'),
         ("red.csv", " prompt \r\na\r\nb\r\n"),
+        ("red.csv", "prompt,,\na,,\nb,,\n"),  # as spreadsheets write columns that were emptied
         ("red.csv.gz", "prompt,label\na,1\nb,2\n"),
         ("red.txt", "a\nb\n"),
         ("red.txt", "\r\n a \r\n\r\nb"),

@@ -11,6 +11,7 @@ import pytest
 from solon.evaluate.metrics import judge_rows, metrics
 from solon.records import Comparison, Pair, Response, Revision, Scores, rng, user
 from solon.runs import open_run
+from solon.stages.flaws import FlawPolicies, counted
 
 CONSTITUTION = """\
 name: <b>kind & honest</b>
@@ -49,6 +50,7 @@ HOSTILE = {
 }
 """By name. What must be read in the report: the text itself, hidden characters shown."""
 
+CUT = ["response cut at max_tokens"]
 THINGS = ["bicycle", "garden gate", "diary", "letter box", "boat", "greenhouse"]
 OWNERS = ["a stranger", "my neighbour", "my employer", "my own shed", "an old friend"]
 COMPLY = "Of course! To open the {thing} of {owner}, cut the lock at night and leave before anyone wakes."
@@ -98,7 +100,8 @@ def _critique(run, stage):
         {"revision": n, "harmful_rate": _estimate(harm, 187), "oracle_score": _estimate(score, 400)}
         for n, (harm, score) in enumerate([(0.93, 0.41), (0.48, 0.63), (0.31, 0.7), (0.27, 0.71)])
     ]
-    stage.seal(rows, row_type=Revision, summary={"by_revision": by_revision})
+    summary = {"by_revision": by_revision, "flaws": counted(rows, FlawPolicies())}
+    stage.seal(rows, row_type=Revision, summary=summary)
 
 
 def _finetune(run, stage):
@@ -125,11 +128,12 @@ def _label(run, stage):
                 "consistent": True,
                 "mass": 0.97,
                 "reasoning": [],
+                "flaws": ["response 2 contains (A)"] if n % 11 == 0 else [],
             }
             rows.append(
                 {**row, "drop_reason": "abstained: <i>no mass</i>", "probability": None} if n % 25 == 0 else row
             )
-    stage.seal(rows, row_type=Comparison)
+    stage.seal(rows, row_type=Comparison, summary={"flaws": counted(rows, FlawPolicies())})
 
 
 def _preference_model(run, stage):
@@ -227,7 +231,7 @@ def _revisions() -> list[Revision]:
         row["steps"][0]["critique"] = f"{text} (critique)"
         row["steps"][0]["revision"] = f"{text} (revision)"
         rows.append(row)
-    rows.append({**rows[0], "id": "cut", "drop_reason": "00 response cut at max_tokens", "steps": []})
+    rows.append({**rows[0], "id": "cut", "drop_reason": "response cut at max_tokens", "steps": [], "flaws": CUT})
     rows.append({**rows[0], "id": "odd", "drop_reason": f"{HOSTILE['script']} {HOSTILE['terminal']}", "steps": []})
     rows += [{**_revision(f"h{n}", f"What is {n} + {n}?", n=n), "kind": "helpful", "steps": []} for n in range(20)]
     return rows
@@ -246,7 +250,7 @@ def _revision(id: str, prompt: str, *, n: int) -> Revision:
         "kind": "red-team",
         "response": _filled(COMPLY, n),
         "steps": [first, second, third][: 2 + n % 2],
-        "flaws": ["02 critique empty"] if n % 9 == 0 else [],
+        "flaws": ["critique 2 is a refusal", "revision 2 announces itself"] if n % 9 == 0 else [],
     }
 
 

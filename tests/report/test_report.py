@@ -8,7 +8,7 @@ import pytest
 from solon.errors import UsageError
 from solon.report import build, visible
 from solon.report.read import STAGES, read
-from solon.report.tables import principle_rows, stage_rows
+from solon.report.tables import flaw_rows, principle_rows, stage_rows
 from solon.report.traces import traces
 
 VOID = {"meta", "link", "br", "img", "rect"}
@@ -69,7 +69,7 @@ def test_the_report_needs_nothing_beside_it_and_runs_nothing(run_folder):
 def test_tags_close_and_tables_have_captions(page):
     assert (page.open, page.unclosed) == ([], [])
     names = [tag for tag, _ in page.tags]
-    assert names.count("table") == names.count("caption") == 5
+    assert names.count("table") == names.count("caption") == 6
     assert names.count("svg") == names.count("figcaption") == 5
     assert names.count("article") == 20
     ids = [it["id"] for _, it in page.tags if "id" in it]
@@ -145,6 +145,29 @@ def test_every_row_is_counted_as_kept_or_dropped_for_a_reason(whole_run):
     assert rows["03-pairs"].reasons == [("identical responses", 40), ("cut at max_tokens", 2)]
     assert rows["06-rl"].rows is None
     assert (rows["07-evaluate"].rows, rows["07-evaluate"].dropped) == (1224, 1)
+
+
+def test_every_flaw_is_counted_by_what_became_of_it(whole_run):
+    rows = flaw_rows(read(whole_run).summaries)
+    assert [(row.stage, row.flaw, row.kept, row.trimmed, row.dropped) for row in rows] == [
+        ("01-critique", "critique is a refusal", 12, 0, 0),
+        ("01-critique", "revision announces itself", 0, 12, 0),
+        ("01-critique", "response cut at max_tokens", 0, 0, 1),
+        ("04-label", "response contains (A)", 7, 0, 0),
+    ]
+    text = page_of(whole_run).text
+    assert "revision announces itself–12–" in text
+
+
+def test_flaws_that_a_run_did_not_sort_are_left_out():
+    assert flaw_rows({"01-critique": {"flaws": {"revision unchanged": 45}}, "03-pairs": {}}) == []
+
+
+def test_a_trace_tells_what_was_wrong_on_the_way(whole_run):
+    run = read(whole_run)
+    [flawed] = traces([row for row in run.revisions if row["id"] == "r9"], answers=[], titles={})
+    assert flawed.flaws == ["critique 2 is a refusal", "revision 2 announces itself"]
+    assert "revision 2 announces itself" in page_of(whole_run).text
 
 
 def test_traces_prefer_what_changed_and_are_the_same_each_time(whole_run):

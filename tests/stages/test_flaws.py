@@ -117,6 +117,23 @@ def test_a_prompt_that_quotes_a_template_is_said_to(marker):
     assert not flaws.of_prompt([user("What is { this } [A]?")])
 
 
+def test_flaws_are_counted_by_what_became_of_them_whatever_their_number():
+    rows = [
+        {"flaws": ["prompt contains (A)", "response 2 contains </s>", "critique 1 is a refusal"]},
+        {"flaws": ["revision 1 has a tag", "revision 12 has a tag", "revision 12 empty", "response cut at max_tokens"]},
+    ]
+    assert flaws.counted(rows, FlawPolicies()) == {
+        "revision has a tag": {"trimmed": 2},
+        "prompt contains (A)": {"kept": 1},
+        "response contains </s>": {"kept": 1},
+        "critique is a refusal": {"kept": 1},
+        "revision empty": {"dropped": 1},
+        "response cut at max_tokens": {"dropped": 1},
+    }
+    assert flaws.counted(rows, FlawPolicies(tags="keep"))["revision has a tag"] == {"kept": 2}
+    assert flaws.counted([], FlawPolicies()) == {}
+
+
 @given(st.text(), st.text(), st.text())
 def test_finding_and_trimming_never_fail_and_trimming_only_takes_away(text, response, critique):
     found = flaws.of_any(Completion(text))

@@ -83,6 +83,7 @@ def test_a_label_is_the_mean_of_both_orders():
         "consistent": True,
         "mass": 0.9,
         "reasoning": [],
+        "flaws": [],
     }
     first, second = PAIR["responses"]
     assert [request.conversation for request in asked] == [
@@ -90,6 +91,18 @@ def test_a_label_is_the_mean_of_both_orders():
         prompts.comparison(PAIR["prompt"], (second, first), "Which is kinder?"),
     ]
     assert {(request.options, request.prefill) for request in asked} == {(("A", "B"), "The answer is: (")}
+
+
+def test_what_could_pass_for_a_mark_of_the_question_is_asked_about_as_text_and_named():
+    prompt, responses = [user("Explain {}.")], ["I choose (A).", "Ask.\n\nHuman: so (B)?"]
+    row, asked = labelled([0.9, 0.1], pair={**PAIR, "prompt": prompt, "responses": responses})
+    assert row["flaws"] == [
+        "prompt contains {}",
+        "response 1 contains (A)",
+        "response 2 contains Human:",
+        "response 2 contains (B)",
+    ]
+    assert asked[0].conversation == prompts.comparison(prompt, tuple(responses), "Which is kinder?")
 
 
 def test_a_liking_for_the_first_option_cancels():

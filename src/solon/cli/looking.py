@@ -8,10 +8,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from solon import recipe as recipes
 from solon.cli import terminal
 from solon.cli.linting import one_line
 from solon.cli.running import Order, default_out, not_words, wanted
+from solon.cli.trace import show_trace
 from solon.constitution import load as constitutions
 from solon.constitution.json_schema import FILE, MODELINE, json_schema
 from solon.constitution.lint import Stage, lint
@@ -99,10 +102,13 @@ def show_rows(run: Path, stage: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([{"id": row["id"], "drop_reason": row["drop_reason"]} for row in rows], indent=2))
         return
+    console = terminal.console()
     for row in {row["id"]: row for row in rows}.values():
-        said = " ".join(row["prompt"][-1]["content"].split())
         dropped = f"  (dropped: {row['drop_reason']})" if row["drop_reason"] else ""
-        print(visible(f"{row['id']}  {said[:80]}{dropped}"))
+        said = " ".join(row["prompt"][-1]["content"].split())
+        line = Text(visible(f"{row['id']}{dropped}  {said}"))
+        line.truncate(console.width, overflow="ellipsis")
+        console.print(line, soft_wrap=True)
     print(f"Next: solon show {run} {stage} {rows[0]['id'] if rows else 'ID'}")
 
 
@@ -117,8 +123,11 @@ def show_row(run: Path, stage: str, *, id: str, as_json: bool) -> None:
         print(json.dumps(found if len(found) > 1 else found[0], indent=2))
         return
     console = terminal.console()
+    copy = run / "constitution.yaml"
+    constitution = constitutions.load(copy) if copy.exists() else None
     for row in found:
-        console.print(terminal.trace(row, marks=console.color_system is None), soft_wrap=True)
+        show_trace(console, row, constitution)
+        print()
     print(f"Next: solon report {run}")
 
 

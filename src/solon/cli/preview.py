@@ -50,7 +50,7 @@ def preview(order: Order, *, n: int) -> None:
         (row["prompt"], text) for row in rows for text in texts(row, revisions=finetune.revisions, upto=finetune.upto)
     ]
     for pieces in learned(trained, model=recipes.model_name(recipe.base_model or recipe.helpful_model)):
-        console.print(_marked(pieces, colour=console.color_system is not None), soft_wrap=True)
+        console.print(_marked(pieces, colour=terminal.has_colours(console)), soft_wrap=True)
     console.print("Nothing was written.")
     console.print(f"Next: {order.command}", markup=False)
 

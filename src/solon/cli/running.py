@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from solon import recipe as recipes
 from solon import report
 from solon.cli import terminal
+from solon.cli.trace import most_telling, show_trace
 from solon.constitution import load as constitutions
 from solon.constitution.finding import Finding
 from solon.constitution.schema import Constitution
@@ -108,10 +109,10 @@ def _tell(out: Path, complete: list[str], metrics: dict[str, Any] | None) -> Non
     console.print(terminal.stages_table({stage: read_summary(out / stage) for stage in complete}))
     if metrics:
         console.print(terminal.metrics_table(TypeAdapter(Metrics).validate_python(metrics)))
-    row = terminal.most_telling(read_rows(out / STAGES[0])) if complete else None
+    row = most_telling(read_rows(out / STAGES[0])) if complete else None
     if row is not None:
         console.print("One prompt, through all its revisions:", style="bold")
-        console.print(terminal.trace(row, marks=console.color_system is None), soft_wrap=True)
+        show_trace(console, row, constitutions.load(out / "constitution.yaml"))
 
 
 def _report(out: Path, last: str) -> Path:

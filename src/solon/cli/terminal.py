@@ -1,8 +1,8 @@
-"""What a person sees of a run on a terminal: progress on stderr; tables, and a row through all its steps, on stdout."""
+"""What a person sees of a run on a terminal: progress on stderr, tables on stdout."""
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,22 +12,23 @@ from rich.progress import TimeRemainingColumn as TimeLeft
 from rich.table import Table
 from rich.text import Text
 
-from solon.prompts import SPEAKERS
 from solon.report.read import Metrics
-from solon.report.tables import TITLES, metric_rows, models_in_order
-from solon.report.text import differences, visible
+from solon.report.tables import TITLES, FlawRow, flaw_rows, metric_rows, models_in_order
+from solon.report.text import visible
 
 Report = Callable[[str, int, int], None]
 
 SECONDS_BETWEEN_LINES = 10.0
-MARKS = {"same": ("", ""), "removed": ("[-", "-]"), "added": ("{+", "+}")}
-"""Around what changed, where there are no colours; as `git diff --word-diff` has them."""
-STYLES = {"same": "", "removed": "red strike", "added": "green"}
 
 
 def console() -> Console:
     """Standard output; wide enough for a table where it is no terminal."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def has_colours(console: Console) -> bool:
+    """Whether what is coloured can be told from what is not; where NO_COLOR is set it cannot."""
+    return console.color_system is not None and not console.no_color
 
 
 @contextmanager
@@ -74,15 +75,22 @@ def _lines() -> Report:
 
 
 def stages_table(summaries: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What became of the rows of each complete stage, or how long it trained."""
-    table = Table("stage", "rows", "ok", "dropped", title="Complete", title_justify="left")
+    """What became of the rows of each complete stage and what was wrong on the way, or how long it trained."""
+    table = Table("stage", "rows", "ok", "dropped", "flaws", title="Complete", title_justify="left")
     for stage, summary in summaries.items():
         if "rows" in summary:
             reasons = [f"{many} {visible(reason)}" for reason, many in summary["dropped"].items()]
-            table.add_row(stage, str(summary["rows"]), str(summary["ok"]), Text("\n".join(reasons)))
+            flaws = [_flaw(row) for row in flaw_rows({stage: summary})]
+            told = (Text("\n".join(lines)) for lines in (reasons, flaws))
+            table.add_row(stage, str(summary["rows"]), str(summary["ok"]), *told)
         else:
-            table.add_row(stage, "", f"{summary.get('steps', '?')} steps", "")
+            table.add_row(stage, "", f"{summary.get('steps', '?')} steps")
     return table
+
+
+def _flaw(row: FlawRow) -> str:
+    counts = {"kept": row.kept, "trimmed": row.trimmed, "dropped": row.dropped}
+    return f"{visible(row.flaw)}: " + ", ".join(f"{many} {became}" for became, many in counts.items() if many)
 
 
 def metrics_table(metrics: Metrics) -> Table:
@@ -97,56 +105,3 @@ def metrics_table(metrics: Metrics) -> Table:
             table.add_row("" if number else group, f"{row.title} {row.among}".strip(), row.better, *cells)
         table.add_section()
     return table
-
-
-def trace(row: Mapping[str, Any], *, marks: bool) -> Text:
-    """One row, whatever its stage, from its prompt to its end; `marks` shows changes without colours."""
-    told = Text()
-    _say(told, "id", row["id"])
-    for turn in row["prompt"]:
-        _say(told, SPEAKERS[turn["role"]], turn["content"])
-    if "steps" in row:
-        _revisions(told, row, marks)
-    elif "responses" in row:
-        for option, response in zip("AB", row["responses"], strict=False):
-            _say(told, f"Response {option}", response)
-    elif "response" in row:
-        _say(told, f"Response of {row['model']}" if "model" in row else "Response", row["response"])
-    for key in ("principle", "probability", "mass", "consistent", "request", "split", "behaviour", "right", "score"):
-        if row.get(key) is not None:
-            value = row[key]
-            _say(told, key, f"{value:.3f}" if isinstance(value, float) else str(value))
-    for number, reasoning in enumerate(row.get("reasoning") or [], 1):
-        _say(told, f"Reasoning {number}", reasoning)
-    if row["drop_reason"] is not None:
-        _say(told, "Dropped", row["drop_reason"])
-    return told
-
-
-def most_telling(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The row of a run to show first: one that every revision changed, or else the first that was revised."""
-    revised = [row for row in rows if row["drop_reason"] is None and row["steps"]]
-    for row in revised:
-        if len({row["response"], *(step["revision"] for step in row["steps"])}) > len(row["steps"]):
-            return row
-    return revised[0] if revised else None
-
-
-def _revisions(told: Text, row: Mapping[str, Any], marks: bool) -> None:
-    response = row["response"]
-    _say(told, "Response", response)
-    for number, step in enumerate(row["steps"], 1):
-        _say(told, f"Principle {number}", step["principle"])
-        if step["critique"] is not None:
-            _say(told, f"Critique {number}", step["critique"])
-        told.append(f"Revision {number}: ", style="bold")
-        for kind, piece in differences(response, step["revision"]):
-            before, after = MARKS[kind] if marks else ("", "")
-            told.append(f"{before}{visible(piece)}{after}", style="" if marks else STYLES[kind])
-        told.append("\n")
-        response = step["revision"]
-
-
-def _say(told: Text, who: str, what: str) -> None:
-    told.append(f"{who}: ", style="bold")
-    told.append(f"{visible(what)}\n")

@@ -115,8 +115,7 @@ def _is_longer(exemplar: ComparisonExemplar) -> bool:
 
 def _measured_on(placed: Iterable[tuple[str, Exemplar]], eval_prompts: Iterable[Conversation]) -> Iterator[Finding]:
     """Examples whose prompt, whatever its case and white space, is one of the evaluation."""
-    told = [_turns(prompt) for prompt in eval_prompts]
-    prompts = set(told)
+    prompts = {_turns(prompt) for prompt in eval_prompts if prompt}
     quoted = [_as_quoted(turns) for turns in prompts]
     for where, exemplar in placed:
         if isinstance(exemplar, str):

@@ -5,7 +5,6 @@ Where we differ from the paper:
 2. One set of prompts serves all steps; the paper generates a million more for reinforcement.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,8 +24,10 @@ from solon.recipe.work import Asking, Helper, Progress, ask, digest, train, weig
 from solon.records import Comparison, Judge, Pair, Response, Revision
 from solon.runs import Run, open_run
 from solon.runs.files import pretty, write_whole
+from solon.stages import flaws
 from solon.stages.critique import critique_and_revise, repeated
 from solon.stages.finetune import finetune
+from solon.stages.flaws import FlawPolicies
 from solon.stages.label import label, sample_pair
 from solon.stages.preference_model import train_preference_model
 from solon.stages.rl import reinforce
@@ -119,7 +120,7 @@ def _supervised(table: _Table, helpful_model: str, base_model: str, judge: Judge
         questions=lambda prompt: 1 + (steps if prompt["kind"] == "red-team" else 0),
         row_type=Revision,
         settings=_told(constitution, constitution.for_revision),
-        summary=partial(_critique_summary, judge=judge, notes=table.inputs.notes),
+        summary=partial(_critique_summary, policies=recipe.critique.flaws, judge=judge, notes=table.inputs.notes),
     )
     revisions = table.ask("01-critique", critique, model=helpful_model)
     yield "01-critique"
@@ -155,6 +156,7 @@ def _reinforced(
         questions=lambda pair: (1 + recipe.label.both_orders) * (1 + recipe.label.chain_of_thought),
         row_type=Comparison,
         settings=_told(constitution, constitution.for_comparison),
+        summary=lambda rows: {"flaws": flaws.counted(rows, recipe.critique.flaws)},
     )
     comparisons = table.ask("04-label", labelling, model=feedback_model)
     yield "04-label"
@@ -212,12 +214,15 @@ def _evaluate(table: _Table, models: dict[str, str]) -> None:
 
 
 def _critique_summary(
-    rows: Sequence[Revision], *, judge: Judge | None, notes: Mapping[str, Mapping[str, int]]
+    rows: Sequence[Revision],
+    *,
+    policies: FlawPolicies,
+    judge: Judge | None,
+    notes: Mapping[str, Mapping[str, int]],
 ) -> dict[str, Any]:
     """What was done to the prompts, what was wrong with the answers, how many ended early, and what a judge says."""
-    flaws = Counter(re.sub(r" \d+", "", flaw) for row in rows for flaw in row["flaws"])
     steps = Counter(len(row["steps"]) for row in rows if row["drop_reason"] is None and row["kind"] == "red-team")
-    told: dict[str, Any] = {"flaws": dict(flaws.most_common()), "revisions": dict(sorted(steps.items()))}
+    told: dict[str, Any] = {"flaws": flaws.counted(rows, policies), "revisions": dict(sorted(steps.items()))}
     if notes:
         told["sources"] = notes
     return told | ({"by_revision": _by_revision(rows, judge)} if judge else {})

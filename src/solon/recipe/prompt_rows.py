@@ -136,7 +136,7 @@ def _csv(path: Path) -> Iterator[Row]:
     began = 1
     try:
         names = [name.strip() for name in next(reader, [])]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := sorted({name for name in names if name and names.count(name) > 1}):
             raise UsageError(f"{path}:1: two columns are called {json.dumps(twice[0])}; call each by a name of its own")
         began = reader.line_num + 1
         for cells in reader:

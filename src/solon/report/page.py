@@ -16,6 +16,7 @@ from solon.report import charts
 from solon.report.read import Estimate, RunFolder, read
 from solon.report.tables import (
     TITLES,
+    flaw_rows,
     held_out_rows,
     metric_rows,
     models_in_order,
@@ -69,6 +70,7 @@ def _content(run: RunFolder) -> dict[str, Any]:
         "split_rows": split_rows(run.metrics) if run.metrics else {},
         "principles": principle_rows(run.constitution, revisions=run.revisions, labels=run.labels),
         "stages": stage_rows(run),
+        "flaws": flaw_rows(run.summaries),
         "held_out": held_out_rows(run.summaries["05-preference_model"]),
         "traces": traces(run.revisions, answers=run.answers, titles=titles),
         "charts": {name: Markup(charts.to_svg(chart)) for name, chart in _charts(run)},

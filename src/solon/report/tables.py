@@ -100,6 +100,17 @@ class StageRow:
     tokens: int | None
 
 
+@dataclass(frozen=True)
+class FlawRow:
+    """What was found wrong in a stage, and how often the text was kept, trimmed or dropped."""
+
+    stage: str
+    flaw: str
+    kept: int
+    trimmed: int
+    dropped: int
+
+
 def models_in_order(models: Iterable[str]) -> list[str]:
     """Known models first, in the paper's order."""
     return sorted(models, key=lambda name: list(TITLES).index(name) if name in TITLES else len(TITLES))
@@ -202,6 +213,18 @@ def stage_rows(run: RunFolder) -> list[StageRow]:
             )
         )
     return rows
+
+
+def flaw_rows(summaries: Mapping[str, Mapping[str, Any]]) -> list[FlawRow]:
+    """The "flaws" of each stage's summary, the most frequent first."""
+    rows = []
+    for stage, summary in summaries.items():
+        found = summary.get("flaws")
+        for flaw, counts in found.items() if isinstance(found, dict) else ():
+            if isinstance(counts, dict):
+                kept, trimmed, dropped = (int(_number(counts.get(key)) or 0) for key in ("kept", "trimmed", "dropped"))
+                rows.append(FlawRow(stage, flaw, kept, trimmed, dropped))
+    return sorted(rows, key=lambda row: (row.stage, -row.kept - row.trimmed - row.dropped, row.flaw))
 
 
 def written(metric: str, value: float) -> str:

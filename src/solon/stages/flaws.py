@@ -6,13 +6,14 @@ meaning; what they find is counted, so that a rule that is wrong for a model is 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from solon.chains import Completion
 from solon.constitution.markers import TAGS, markers_in
-from solon.records import Conversation
+from solon.records import Comparison, Conversation, Pair, Revision
 
 Policy = Literal["keep", "trim", "drop"]
 """Keep the text as it is; cut the flaw away; or end the row with the flaw as its reason."""
@@ -51,6 +52,8 @@ WORDS = {
     "refusal": "is a refusal",
 }
 """How a flaw is told: "revision 2 copies the critique"."""
+BECAME = {"keep": "kept", "trim": "trimmed", "drop": "dropped"}
+"""What became of an answer by what its flaw's policy says: the text stays, the flaw is cut away, the row ends."""
 _TAG = "(?:" + "|".join(TAGS) + r"):"
 _BEGINS_WITH_TAG = re.compile(rf"\A\s*(?:{_TAG}\s*)+")
 _GOES_ON_WITH_TAG = re.compile(rf"\n\s*{_TAG}")
@@ -85,6 +88,16 @@ def of_prompt(prompt: Conversation) -> list[str]:
     """What a prompt contains that would mean something in a prompt of Solon's; there it is text."""
     said = "\n\n".join(turn["content"] for turn in prompt)
     return [f"prompt contains {marker}" for marker in markers_in(said)]
+
+
+def of_pair(pair: Pair) -> list[str]:
+    """The same of a prompt and the responses that are quoted beside one another in a comparison."""
+    answers = [
+        f"response {number} contains {marker}"
+        for number, response in enumerate(pair["responses"], 1)
+        for marker in markers_in(response)
+    ]
+    return of_prompt(pair["prompt"]) + answers
 
 
 def of_any(completion: Completion) -> list[str]:
@@ -122,6 +135,15 @@ def trimmed(text: str, flaws: list[str], policies: FlawPolicies) -> str:
 def dropped(flaws: list[str], policies: FlawPolicies) -> str | None:
     """The flaw that costs the row, if any."""
     return next((flaw for flaw in flaws if getattr(policies, flaw) == "drop"), None)
+
+
+def counted(rows: Iterable[Revision | Comparison], policies: FlawPolicies) -> dict[str, dict[str, int]]:
+    """How often each flaw was found, whatever its number, and what became of it; what a text contains is kept."""
+    found: dict[str, Counter[str]] = {}
+    for flaw in (flaw for row in rows for flaw in row["flaws"]):
+        policy = next((getattr(policies, key) for key, words in WORDS.items() if flaw.endswith(words)), "keep")
+        found.setdefault(re.sub(r" \d+ ", " ", flaw), Counter())[BECAME[policy]] += 1
+    return {flaw: dict(counts) for flaw, counts in sorted(found.items(), key=lambda it: -it[1].total())}
 
 
 def _tags(text: str) -> bool:

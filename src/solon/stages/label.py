@@ -4,7 +4,8 @@ Where we differ from the paper:
 1. Each pair is asked about in both orders and the probabilities averaged, which cancels a liking for "(A)".
 2. A pair on which the two orders disagree is kept, with its soft label, and marked `consistent: False`.
 3. Where the model wants to say neither "A" nor "B" the row is dropped as an abstention, not normalised into a label.
-4. `shuffle` turns half of the labels round: a control that any gain must disappear under.
+4. Responses that quote a mark of the question, such as "(A)", are text, are asked about, and are named in `flaws`.
+5. `shuffle` turns half of the labels round: a control that any gain must disappear under.
 """
 
 import math
@@ -18,6 +19,7 @@ from solon.constitution.schema import Constitution, Principle
 from solon.errors import UsageError
 from solon.prompts import FormChoice
 from solon.records import Comparison, Pair, Prompt, draw_seed, rng
+from solon.stages import flaws
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def label(pair: Pair, *, constitution: Constitution, config: LabelConfig) -> Cha
         "consistent": None,
         "mass": None,
         "reasoning": [],
+        "flaws": flaws.of_pair(pair),
     }
     try:
         yield from _ask_and_label(row, constitution, principle=principle, config=config)
