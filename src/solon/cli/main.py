@@ -168,6 +168,23 @@ def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder
     print(f"Next: solon show {run} critique")
 
 
+@app.command()
+@exits
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="trl, axolotl, llama-factory, openrlhf or hub.")],
+    stage: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="critique or label; hub also evaluate. Default: all there are.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder. Default: RUN/export/FORMAT.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a run's data for another trainer, or as a data set for the Hugging Face Hub."""
+    from solon.cli.exporting import export_run
+
+    export_run(run, to=to, stage=stage, out=out, as_json=as_json)
+
+
 @constitution_app.command("show")
 @exits
 def show_constitution(name: Named = None) -> None:

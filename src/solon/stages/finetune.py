@@ -71,16 +71,20 @@ def texts(row: Revision, *, revisions: Literal["all", "last"] = "all", upto: int
     Raises:
         UsageError: the row is neither dropped nor of any use.
     """
-    if row["drop_reason"] is not None:
-        return []
-    if row["kind"] == "helpful":
-        found = [row["response"]]
-    else:
-        found = [step["revision"] for step in row["steps"]][:upto][0 if revisions == "all" else -1 :]
-    if not found or not all(text.strip() for text in found):
-        missing = "no revision" if not found else "an empty text"
-        raise UsageError(f"row {row['id']!r} ({row['kind']}) has {missing} and no drop_reason; drop it with a reason")
-    return found
+    return [text for _, text in _contributed(row, revisions, upto)]
+
+
+def taught(rows: Sequence[Revision], config: FinetuneConfig) -> list[tuple[Revision, int, str]]:
+    """Return what is trained on, in order: a row, how often its response was revised, and the text that came of it.
+
+    Raises:
+        UsageError: there is nothing to train on.
+    """
+    told = [(row, *it) for row in rows for it in _contributed(row, config.revisions, config.upto)]
+    if not told:
+        raise UsageError(f"nothing to finetune on: all of the {len(rows)} rows are dropped; see their drop_reason")
+    left_out = _left_out([row["kind"] for row, _, _ in told], config)
+    return [it for number, it in enumerate(told) if number not in left_out]
 
 
 def learned(told: Sequence[tuple[Conversation, str]], *, model: Path | str) -> list[list[tuple[str, bool]]]:
@@ -96,16 +100,23 @@ def learned(told: Sequence[tuple[Conversation, str]], *, model: Path | str) -> l
     return found
 
 
+def _contributed(row: Revision, revisions: Literal["all", "last"], upto: int | None) -> list[tuple[int, str]]:
+    """The texts of a row, each after the number of its revision, from 1; 0 is the response itself."""
+    if row["drop_reason"] is not None:
+        return []
+    if row["kind"] == "helpful":
+        found = [(0, row["response"])]
+    else:
+        steps = enumerate((step["revision"] for step in row["steps"][:upto]), 1)
+        found = list(steps)[0 if revisions == "all" else -1 :]
+    if not found or not all(text.strip() for _, text in found):
+        missing = "an empty text" if found else "no revision"
+        raise UsageError(f"row {row['id']!r} ({row['kind']}) has {missing} and no drop_reason; drop it with a reason")
+    return found
+
+
 def _examples(rows: Sequence[Revision], config: FinetuneConfig) -> list[dict[str, Conversation]]:
-    told = [(row, text) for row in rows for text in texts(row, revisions=config.revisions, upto=config.upto)]
-    if not told:
-        raise UsageError(f"nothing to finetune on: all of the {len(rows)} rows are dropped; see their drop_reason")
-    left_out = _left_out([row["kind"] for row, _ in told], config)
-    return [
-        {"prompt": list(row["prompt"]), "completion": [assistant(text)]}
-        for number, (row, text) in enumerate(told)
-        if number not in left_out
-    ]
+    return [{"prompt": list(row["prompt"]), "completion": [assistant(text)]} for row, _, text in taught(rows, config)]
 
 
 def _left_out(kinds: Sequence[str], config: FinetuneConfig) -> set[int]:
