@@ -1,6 +1,10 @@
 """What is seen before a run."""
 
+import shutil
+
 import pytest
+
+from solon import sandbox
 
 FEW = ["-n", "2"]
 
@@ -26,6 +30,14 @@ def test_a_preview_shows_prompts_answers_labels_and_what_is_learned_and_writes_n
 def test_a_preview_shows_control_tokens_of_what_is_learned(solon, models):
     told = solon("preview", "demo", "-n", "1").stdout
     assert "<|user|>" in told
+    assert "<|end|>⟧" in told
+
+
+def test_a_preview_shows_the_transcript_that_a_model_without_a_chat_template_learns(solon, models, tmp_path):
+    shutil.copytree(sandbox.model_path(), "base")
+    (tmp_path / "base" / "chat_template.jinja").unlink()
+    told = solon("preview", "demo", "-n", "1", "--set", "base_model=base").stdout
+    assert "\n\nAssistant:⟦ Answer " in told
     assert "<|end|>⟧" in told
 
 

@@ -136,6 +136,33 @@ def test_a_reasoned_example_as_it_stands_is_for_transcripts_alone_and_filled_in_
     assert not any("[[[No]]]" in turn["content"] for turn in chat)
 
 
+@pytest.mark.parametrize("prefill", ["", "The answer is: ("])
+@pytest.mark.parametrize("told", [PROMPT[:1], [system("Be brief. {}"), user(RESPONSE)]])
+def test_the_transcript_as_a_chat_template_makes_what_the_transcript_is(told, prefill):
+    made = rendered([*told, assistant(prefill)] if prefill else told, continue_final_message=bool(prefill))
+    assert made == prompts.open_transcript(told, prefill)
+
+
+def test_in_the_transcript_as_a_chat_template_each_answer_ends_and_what_was_sampled_gets_no_second_space():
+    made = rendered([*PROMPT, assistant(" No.")])
+    assert made.count("</s>") == 2
+    assert made.endswith("cut its chain?\n\nAssistant: No.</s>")
+    assert "\n\nAssistant: Whose bike is it?\n\n(B) {response}</s>\n\nHuman: I told you" in made
+
+
+def rendered(turns, *, continue_final_message=False):
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel({"": 0}, unk_token="")), eos_token="</s>"
+    )
+    return tokenizer.apply_chat_template(
+        turns,
+        chat_template=prompts.transcript_template(bos=False),
+        tokenize=False,
+        add_generation_prompt=turns[-1]["role"] == "user",
+        continue_final_message=continue_final_message,
+    )
+
+
 @pytest.mark.parametrize(
     ("conversation", "told"),
     [

@@ -1,8 +1,10 @@
 import json
+import shutil
 from collections import Counter
 
 import pytest
 
+from solon import sandbox
 from solon.chains import Choice, Choose, Completion, Request
 from solon.errors import UsageError
 from solon.models.fake import Fake
@@ -24,6 +26,7 @@ class Kitchen:
 
     def __init__(self):
         self.trained: list[str] = []
+        self.given: dict[str, dict] = {}
         self.models: list[Fake] = []
 
     def load(self, spec):
@@ -33,6 +36,7 @@ class Kitchen:
     def train(self, name):
         def stub(rows, *, out, config, progress, judge=None, **models):
             self.trained.append(name)
+            self.given[name] = models
             (out / "model").mkdir()
             progress(1, 1)
             return {"rows_seen": len(rows), "judged": judge is not None}
@@ -169,18 +173,27 @@ def test_a_constitution_without_comparisons_is_told_before_anything_runs(tmp_pat
     run(own, out=tmp_path / "one", until="pairs")
 
 
-def test_a_model_that_cannot_be_trained_for_want_of_a_chat_template_is_told_before_anything_runs(
-    tmp_path, recipe, kitchen
-):
+def test_the_base_model_is_finetuned_and_becomes_the_preference_model_where_one_is_given(tmp_path, recipe, kitchen):
+    run(recipe, out=tmp_path / "helpful")
+    assert kitchen.given["finetune"] == kitchen.given["train_preference_model"] == {"model": "sandbox"}
+    run(apply_settings(recipe, ["base_model=some/pretrained"]), out=tmp_path / "pretrained")
+    assert kitchen.given["finetune"] == kitchen.given["train_preference_model"] == {"model": "some/pretrained"}
+    assert kitchen.given["reinforce"]["policy"] == tmp_path / "pretrained" / "02-finetune" / "model"
+
+
+def test_a_model_that_cannot_learn_to_chat_is_told_before_anything_runs(tmp_path, recipe, kitchen):
     folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "tokenizer_config.json").write_text("{}")
+    shutil.copytree(sandbox.model_path(), folder)
+    (folder / "chat_template.jinja").unlink()
+    written = folder / "tokenizer_config.json"
+    settings = json.loads(written.read_text())
+    written.write_text(json.dumps({**settings, "eos_token": None}))
     own = apply_settings(recipe, [f"base_model={folder}"])
-    with pytest.raises(UsageError, match="has no chat template, which 02-finetune needs"):
+    with pytest.raises(UsageError, match="no chat template, and no eos_token"):
         run(own, out=tmp_path / "one")
     assert not (tmp_path / "one").exists()
     run(own, out=tmp_path / "one", until="critique")
-    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    written.write_text(json.dumps(settings))
     run(own, out=tmp_path / "one", until="finetune")
 
 

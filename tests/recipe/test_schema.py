@@ -5,6 +5,7 @@ import pytest
 from solon.errors import UsageError
 from solon.recipe import apply_settings, load
 from solon.recipe.schema import settled, to_yaml
+from solon.stages.lora import LoraConfig
 
 SMALL = "constitution: sandbox\nprompts: sandbox\nhelpful_model: sandbox\n"
 
@@ -49,6 +50,11 @@ def test_three_lines_are_enough_and_the_rest_has_defaults(tmp_path):
         ("label: {clamp: [0.4, 1.6]}", ["label.clamp is 1.6; it must be from 0 to 1"]),
         ("label: {clamp: 0.4}", ["label.clamp is 0.4; a list"]),
         ("rl: {samples_per_prompt: 1}", ["rl.samples_per_prompt is 1; it must be at least 2"]),
+        ("rl: {lora: {rnk: 8}}", ["unknown key rl.lora.rnk", "'rank'"]),
+        ("rl: {lora: {rank: 0}}", ["rl.lora.rank is 0; it must be at least 1"]),
+        ("rl: {lora: {dropout: 1}}", ["rl.lora.dropout is 1; it must be from 0 to 0.9"]),
+        ("rl: {lora: {target_modules: all}}", ["rl.lora.target_modules is the text 'all'; a list"]),
+        ("rl: {lora: true}", ["rl.lora is `true`; a mapping"]),
         ("models: {batch_size: 0}", ["models.batch_size is 0; it must be at least 1"]),
         ("num_prompts: 0", ["num_prompts is 0; it must be greater than or equal to 1"]),
         ("seed: -1", ["seed is -1; it must be greater than or equal to 0"]),
@@ -96,6 +102,16 @@ def test_settings_change_a_recipe_and_are_read_as_yaml():
     assert recipe.rl.learning_rate == 1e-4
     assert recipe.label.clamp == (0.3, 0.7)
     assert apply_settings(recipe, ["label.clamp=null"]).label.clamp is None
+
+
+def test_what_is_none_by_default_can_be_set_whole_or_by_a_key(tmp_path):
+    assert load(written(tmp_path, SMALL + "finetune: {lora: {}}\n")).finetune.lora == LoraConfig()
+    recipe = apply_settings(
+        load("demo"), ["rl.lora={}", "finetune.lora.rank=8", "finetune.lora.target_modules=[q_proj]"]
+    )
+    assert recipe.rl.lora == LoraConfig()
+    assert recipe.finetune.lora == LoraConfig(rank=8, target_modules=("q_proj",))
+    assert recipe.preference_model.lora is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""How many tokens a prompt has for a model, and how many it takes: its tokenizer and config alone, no weights."""
+"""What a model reads: its tokenizer, and how many tokens a prompt has and it takes. No weights are loaded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
@@ -31,17 +32,30 @@ def tokens_of(spec: ModelSpec) -> Tokens:
     Raises:
         UsageError: there is no such model here or there, or it does not say how much it takes.
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(spec.name, trust_remote_code=False)
-        config = AutoConfig.from_pretrained(spec.name, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        fix = "give a folder, or a name on the Hugging Face Hub, e.g. Qwen/Qwen3-8B"
-        raise UsageError(f"{spec.name} has no tokenizer and config that can be loaded ({error}); {fix}") from error
+    tokenizer, config = _loaded(AutoTokenizer, spec.name), _loaded(AutoConfig, spec.name)
     context: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
     if context is None:
         raise UsageError(f"{spec.name} does not say in its config how many tokens it takes; give another model")
     forms: tuple[FormName, ...] = ("transcript",) if tokenizer.chat_template is None else ("chat", "transcript")
     return Tokens(context, forms, lambda asked: len(encode(tokenizer, asked)))
+
+
+def chat_tokenizer(name: Path | str) -> Any:
+    """Load the tokenizer of a model that is trained to chat; one without a chat template gets the paper's transcript.
+
+    Raises:
+        UsageError: there is no such tokenizer, or it has no token that could end an answer.
+    """
+    tokenizer = _loaded(AutoTokenizer, name)
+    if tokenizer.chat_template is None:
+        if tokenizer.eos_token is None:
+            raise UsageError(
+                f"{name} has no chat template, and no eos_token by which it could learn to end an answer; "
+                "name one of its tokens as eos_token in its tokenizer_config.json"
+            )
+        begun: list[int] = tokenizer.encode("?")
+        tokenizer.chat_template = prompts.transcript_template(bos=begun[0] == tokenizer.bos_token_id)
+    return tokenizer
 
 
 def encode(tokenizer: Any, asked: Asked, prefill: str = "", *, takes_system: bool = True) -> list[int]:
@@ -61,3 +75,11 @@ def encode(tokenizer: Any, asked: Asked, prefill: str = "", *, takes_system: boo
         return_dict=False,
     )
     return ids
+
+
+def _loaded(kind: Any, name: Path | str) -> Any:
+    try:
+        return kind.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        fix = "give a folder, or a name on the Hugging Face Hub, e.g. Qwen/Qwen3-8B"
+        raise UsageError(f"{name} has no tokenizer and config that can be loaded ({error}); {fix}") from error

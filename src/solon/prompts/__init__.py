@@ -20,6 +20,7 @@ from solon.prompts.text import (
     critique_request,
     open_transcript,
     revision_request,
+    transcript_template,
     without_system,
 )
 from solon.records import Conversation, assistant, user
@@ -37,6 +38,7 @@ __all__ = [
     "form",
     "open_transcript",
     "revision_request",
+    "transcript_template",
     "without_system",
 ]
 

@@ -1,5 +1,6 @@
 """Conversations as text, the same for every prompt that quotes one."""
 
+import json
 from collections.abc import Sequence
 
 from solon.records import Conversation, user
@@ -17,6 +18,26 @@ def transcript(conversation: Conversation) -> str:
 def open_transcript(conversation: Conversation, prefill: str = "") -> str:
     """What a model without a chat template continues: a transcript up to `prefill` in the assistant's turn."""
     return f"\n\n{transcript(conversation)}\n\n{SPEAKERS['assistant']}:" + (f" {prefill}" if prefill else "")
+
+
+def transcript_template(*, bos: bool) -> str:
+    """The transcript as a chat template (Jinja), for a model without one that is to learn to chat.
+
+    It begins with the `bos` token where texts of the model do. Each answer ends with the end token, which is no text:
+    that alone tells a "Human:" inside a turn from a turn of the human. The space before an answer is the model's to
+    write, as after `open_transcript`, so an answer that was sampled with it gets no second.
+    """
+    return (
+        ("{{ bos_token }}" if bos else "")
+        + f"{{% set speakers = {json.dumps(SPEAKERS)} %}}"
+        + "{% for turn in messages %}"
+        + "{{ '\n\n' + speakers[turn.role] + ':' }}"
+        + "{% if turn.role == 'assistant' %}"
+        + "{% generation %}{{ ' ' if turn.content[:1] != ' ' }}{{ turn.content + eos_token }}{% endgeneration %}"
+        + "{% else %}{{ ' ' + turn.content }}{% endif %}"
+        + "{% endfor %}"
+        + "{% if add_generation_prompt %}{{ '\n\n' + speakers['assistant'] + ':' }}{% endif %}"
+    )
 
 
 def without_system(conversation: Conversation) -> Conversation:

@@ -1,6 +1,5 @@
 """What a recipe's names stand for: prompts, models, and the judge that knows the truth of the sandbox."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -52,12 +51,18 @@ def model_name(name: str) -> str:
     return str(sandbox.model_path())
 
 
-def trainable(name: str) -> bool:
-    """Whether a model has the chat template that training needs. Of one that is not in a folder here, yes."""
+def unless_trainable(name: str) -> None:
+    """Say at once that a model in a folder here cannot be trained to chat; one elsewhere is fetched by its stage.
+
+    Raises:
+        UsageError: it has no chat template, and its tokenizer no end token or cannot be loaded.
+    """
     folder = Path(model_name(name))
-    if not (folder / "tokenizer_config.json").is_file() or (folder / "chat_template.jinja").exists():
-        return True
-    return bool(json.loads((folder / "tokenizer_config.json").read_text()).get("chat_template"))
+    if not folder.is_dir() or (folder / "chat_template.jinja").exists():
+        return
+    from solon.models.tokens import chat_tokenizer  # transformers takes seconds to import
+
+    chat_tokenizer(folder)
 
 
 def judge_of(*sources: str | None) -> Judge | None:

@@ -18,7 +18,7 @@ from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
-from solon.recipe.inputs import Inputs, judge_of, model_name, read_inputs, trainable
+from solon.recipe.inputs import Inputs, judge_of, model_name, read_inputs, unless_trainable
 from solon.recipe.schema import Recipe, settled, to_yaml
 from solon.recipe.work import Asking, Helper, Progress, ask, digest, train, weights
 from solon.records import Comparison, Judge, Pair, Response, Revision
@@ -257,7 +257,5 @@ def _unless_able(constitution: Constitution, recipe: Recipe, last: str) -> None:
     if last >= "04-label" and not constitution.for_comparison:
         fix = "add one, or stop before with --until pairs"
         raise UsageError(f"{where} has no principle with a comparison_request, which 04-label needs; {fix}")
-    base_model = recipe.base_model or recipe.helpful_model
-    if last >= "02-finetune" and not trainable(base_model):
-        fix = "give it one (its prompts and answers are trained on in that form), or stop before with --until critique"
-        raise UsageError(f"{base_model} has no chat template, which 02-finetune needs; {fix}")
+    if last >= "02-finetune":
+        unless_trainable(recipe.base_model or recipe.helpful_model)

@@ -71,7 +71,8 @@ class Recipe(BaseModel):
     helpful_model: Name
     """Answers, criticises and revises: "sandbox", a name on the Hugging Face Hub, or the path of a folder."""
     base_model: Name | None = None
-    """Is finetuned, and becomes the preference model; None takes the helpful model. The paper: the pretrained one."""
+    """Is finetuned, and becomes the preference model; None takes the helpful model. The paper: the pretrained one. One
+    without a chat template learns the paper's transcript as one."""
     feedback_model: Name | None = None
     """Compares; None takes the helpful model."""
 
@@ -181,7 +182,9 @@ def _with(recipe: Recipe, place: tuple[str | int, ...], value: Any) -> dict[str,
     data = recipe.model_dump(mode="json")
     within: Any = data
     for number, key in enumerate(place[:-1], 1):
-        within = within.setdefault(key, {})
+        if within.get(key) is None:
+            within[key] = {}
+        within = within[key]
         if not isinstance(within, dict):
             raise UsageError(f"--set {'.'.join(map(str, place))}: {'.'.join(map(str, place[:number]))} has no keys")
     within[place[-1]] = value
@@ -193,7 +196,7 @@ _SHARE = (0, 1)
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
     **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads"), _AT_LEAST_ONE),
-    **dict.fromkeys(("upto", "most", "num_helpful_responses"), _AT_LEAST_ONE),
+    **dict.fromkeys(("upto", "most", "num_helpful_responses", "rank", "alpha"), _AT_LEAST_ONE),
     "helpful_ratio": (0, inf),
     "samples_per_prompt": (2, inf),
     "learning_rate": (1e-12, 1),
@@ -201,6 +204,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "kl": (0, inf),
     "truncation_penalty": (0, inf),
     "held_out": (0, 0.9),
+    "dropout": (0, 0.9),
     "min_mass": _SHARE,
     "clamp": _SHARE,
     "seed": (0, 2**31 - 1),

@@ -2,7 +2,8 @@
 
 Where we differ from the paper:
 1. The loss is on the response alone, its end of turn included; the paper does not say what it masks.
-2. The model that is finetuned is the one given. The paper goes back to the pretrained one.
+2. The model that is finetuned is the one given: the pretrained one, as in the paper, or the helpful one.
+   One without a chat template is taught the paper's transcript as one.
 3. A text that does not fit `max_length` is left out and counted, not cut: a cut one teaches the model not to end.
 """
 
@@ -14,7 +15,10 @@ from typing import Any, Literal
 
 from solon.errors import UsageError
 from solon.records import Conversation, Revision, assistant, rng
-from solon.stages import training
+from solon.stages import lora, training
+from solon.stages.lora import LoraConfig
+
+LEARNING_RATE = 5e-4
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,8 @@ class FinetuneConfig:
     """At most so many helpful responses for each revision; None takes all. The paper: 0.37, by its counts."""
     epochs: int = 3
     """The paper: 1, over a million texts."""
-    learning_rate: float = 5e-4
-    """At the start. The paper: half of that of pretraining."""
+    learning_rate: float | None = None
+    """At the start. None takes 5e-4, and ten times that with LoRA. The paper: half of that of pretraining."""
     schedule: Literal["linear", "constant"] = "linear"
     """How the learning rate goes on, "linear" to 0. The paper: "constant"."""
     batch_size: int = 32
@@ -40,6 +44,8 @@ class FinetuneConfig:
     """Texts in one forward pass, a divisor of `batch_size`; less needs less memory. None takes all at once."""
     max_length: int = 1024
     """Tokens of prompt and response; longer texts are left out. The paper does not say."""
+    lora: LoraConfig | None = None
+    """None trains all weights, as the paper does."""
     seed: int = 0
     save_every: int = 50
     """Steps between checkpoints: what a kill can cost."""
@@ -89,9 +95,9 @@ def taught(rows: Sequence[Revision], config: FinetuneConfig) -> list[tuple[Revis
 
 def learned(told: Sequence[tuple[Conversation, str]], *, model: Path | str) -> list[list[tuple[str, bool]]]:
     """What `model` is trained on by each prompt and text: pieces, with control tokens, and whether they are learned."""
-    from transformers import AutoTokenizer
+    from solon.models.tokens import chat_tokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer = chat_tokenizer(model)
     found = []
     for prompt, text in told:
         before: str = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
@@ -138,8 +144,9 @@ def _train(
     progress: training.Progress,
 ) -> dict[str, Any]:
     from datasets import Dataset
-    from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
+
+    from solon.models.tokens import chat_tokenizer
 
     started = time.monotonic()
     args = SFTConfig(
@@ -147,14 +154,20 @@ def _train(
             out, batch_size=config.batch_size, micro_batch_size=config.micro_batch_size, save_every=config.save_every
         ),
         num_train_epochs=config.epochs,
-        learning_rate=config.learning_rate,
+        learning_rate=lora.learning_rate(config.learning_rate, full=LEARNING_RATE, lora=config.lora),
         lr_scheduler_type=config.schedule,
         completion_only_loss=True,
         max_length=None,
         seed=config.seed,
     )
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    trainer = SFTTrainer(model, args=args, train_dataset=Dataset.from_list(examples), processing_class=tokenizer)
+    tokenizer = chat_tokenizer(model)
+    trainer = SFTTrainer(
+        model,
+        args=args,
+        train_dataset=Dataset.from_list(examples),
+        processing_class=tokenizer,
+        peft_config=lora.adapters(config.lora, model=model, task="CAUSAL_LM"),
+    )
     fits = [len(ids) <= config.max_length for ids in trainer.train_dataset["input_ids"]]
     if not any(fits):
         raise UsageError(f"no text fits max_length {config.max_length}; raise it")
@@ -172,5 +185,5 @@ def _train(
         **training.machine(),
         "seconds": time.monotonic() - started,
     }
-    training.finish(trainer.model, tokenizer, out=out, summary=summary)
+    training.finish(lora.merged(trainer.model), tokenizer, out=out, summary=summary)
     return summary

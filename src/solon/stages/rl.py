@@ -19,7 +19,10 @@ from typing import Any, Literal
 
 from solon.errors import UsageError
 from solon.records import Conversation, Judge, Prompt, rng
-from solon.stages import training
+from solon.stages import lora, training
+from solon.stages.lora import LoraConfig
+
+LEARNING_RATE = 3e-4
 
 NAMES = {
     "reward": "reward",
@@ -46,8 +49,8 @@ class RLConfig:
     prompts_per_step: int = 20
     samples_per_prompt: int = 6
     """At least 2. The paper: 1, with a value model as the baseline."""
-    learning_rate: float = 3e-4
-    """The paper: 0.01 of that of pretraining."""
+    learning_rate: float | None = None
+    """None takes 3e-4, and ten times that with LoRA. The paper: 0.01 of that of pretraining."""
     schedule: Literal["linear", "constant"] = "constant"
     kl: float = 0.05
     """The weight β of the KL to the initial policy. The paper: 0.001, over far more steps of far smaller size."""
@@ -59,6 +62,9 @@ class RLConfig:
     """Taken off the reward of a response that was cut. A difference of 1 is odds of e to 1 to be preferred."""
     micro_batch_size: int | None = None
     """Samples in one forward pass of the update, a divisor of all; less needs less memory. None takes all at once."""
+    lora: LoraConfig | None = None
+    """None trains all weights, as the paper does. With LoRA the initial policy is the model without what LoRA adds, not
+    a second copy of it."""
     seed: int = 0
     save_every: int = 5
     """Steps between checkpoints: what a kill can cost."""
@@ -167,10 +173,11 @@ def _train(
     progress: training.Progress,
 ) -> dict[str, Any]:
     from datasets import Dataset
-    from transformers import AutoTokenizer
+
+    from solon.models.tokens import chat_tokenizer
 
     started = time.monotonic()
-    tokenizer = AutoTokenizer.from_pretrained(policy)
+    tokenizer = chat_tokenizer(policy)
     trainer = _trainer(
         config,
         out,
@@ -178,6 +185,7 @@ def _train(
         reward_funcs=reward,
         train_dataset=Dataset.from_list([{"prompt": prompt["prompt"]} for prompt in prompts]),
         processing_class=tokenizer,
+        peft_config=lora.adapters(config.lora, model=policy, task="CAUSAL_LM"),
     )
     reward.ends = frozenset(trainer.eos_token_ids)
     training.run(trainer, progress=progress)
@@ -189,7 +197,7 @@ def _train(
         **training.machine(),
         "seconds": time.monotonic() - started,
     }
-    training.finish(trainer.model, tokenizer, out=out, summary=summary)
+    training.finish(lora.merged(trainer.model), tokenizer, out=out, summary=summary)
     return summary
 
 
@@ -204,7 +212,7 @@ def _trainer(config: RLConfig, out: Path, **given: Any) -> Any:
             save_every=config.save_every,
         ),
         "max_steps": config.steps,
-        "learning_rate": config.learning_rate,
+        "learning_rate": lora.learning_rate(config.learning_rate, full=LEARNING_RATE, lora=config.lora),
         "lr_scheduler_type": config.schedule,
         "num_generations": config.samples_per_prompt,
         "beta": config.kl,

@@ -3,10 +3,11 @@
 A training stage that is called again with the same settings goes on from its newest complete checkpoint, and ends with
 the same weights as if it had never been stopped; one that is done returns its summary. It never mixes two settings.
 
-What is read back from a checkpoint: `model.safetensors` and `trainer_state.json`, and three files that torch wrote
-(`optimizer.pt`, `scheduler.pt`, `rng_state.pth`), which transformers reads with `weights_only=True`: tensors, numpy
-arrays and plain containers; anything else is refused, so that a checkpoint cannot run code. `training_args.bin` is
-written by transformers and never read. The model that a stage leaves behind is safetensors only.
+What is read back from a checkpoint: `model.safetensors` (with LoRA `adapter_model.safetensors`), `trainer_state.json`,
+and three files that torch wrote (`optimizer.pt`, `scheduler.pt`, `rng_state.pth`), which transformers reads with
+`weights_only=True`: tensors, numpy arrays and plain containers; anything else is refused, so that a checkpoint cannot
+run code. `training_args.bin` is written by transformers and never read. The model that a stage leaves behind is
+safetensors only.
 """
 
 import hashlib
