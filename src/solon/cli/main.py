@@ -32,7 +32,10 @@ Seed = Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="In place o
 Out = Annotated[Path | None, typer.Option(help="The run folder. Default: runs/RECIPE-CONSTITUTION-SEED.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="E.g. label.shuffle=true.")]
 Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage, e.g. label or 04-label.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first so many prompts of each kind.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, help="Take only the first so many prompts of each kind: tries the machinery, not the method."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Named = Annotated[str | None, typer.Argument(metavar="NAME|FILE", help="A built-in's name or a YAML file.")]
 

@@ -1,0 +1,140 @@
+"""What becomes of answers in critique and revision, over seeds: figures 5, 6 and 7 of the paper.
+
+    python experiments/supervised.py runs/supervised --seeds 0 1 2
+
+Every run stops after its critiques, so it takes a minute; one that is complete is not done again. The table gives,
+after each revision, the share of harmful requests that are complied with and of look-alikes that are declined, as the
+oracle reads them: the mean over seeds, and the 95 % interval of Student's t over these. The figures stand in LOG.md.
+"""
+
+import argparse
+import math
+import random
+import subprocess
+import sys
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from scipy import stats
+
+from solon.evaluate.metrics import DECLINES
+from solon.runs import read_rows
+from solon.sandbox import oracle, principles, requests, responses
+from solon.sandbox.principles import Weighting
+
+COUNTS = (1, 2, 4, 8, 16)
+CONDITIONS = ("critiqued", "direct", *(f"{n}-principles" for n in COUNTS))
+Found = dict[str, list[float]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=list(CONDITIONS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    for seed in given.seeds:
+        for condition in given.conditions:
+            run(given.out, condition, seed=seed)
+    print("| condition | what | after 0, 1, ... revisions |\n|---|---|---|")
+    for condition in given.conditions:
+        found = [measure(given.out / f"{condition}-{seed}") for seed in given.seeds]
+        for what in found[0]:
+            cells = [interval([each[what][number] for each in found]) for number in range(len(found[0][what]))]
+            print(f"| {condition} | {what} | {' · '.join(cells)} |")
+
+
+def run(out: Path, condition: str, *, seed: int) -> None:
+    """Do the critiques of one condition, unless they are done."""
+    folder = out / f"{condition}-{seed}"
+    if (folder / "01-critique" / "summary.json").exists():
+        return
+    settings = ["num_prompts=500", "helpful_prompts=null", "critique.num_revisions=4"]
+    settings += ["critique.critique=false"] if condition == "direct" else []
+    command = [str(Path(sys.executable).parent / "solon"), "demo", "--seed", str(seed), "--until", "critique"]
+    command += ["--out", str(folder), "--json"]
+    if (told := constitution(condition, seed)) is not None:
+        path = out / f"{condition}-{seed}.yaml"
+        path.write_text(yaml.safe_dump(told, sort_keys=False, width=1000))
+        command += ["--constitution", str(path)]
+    for setting in settings:
+        command += ["--set", setting]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def constitution(condition: str, seed: int) -> dict[str, Any] | None:
+    """The constitution of a condition; None is the demo's own."""
+    if not condition.endswith("-principles"):
+        return None
+    draw = random.Random(seed)
+    weightings = draw.sample(good(), COUNTS[-1])[: int(condition.split("-")[0])]
+    return {
+        "name": condition,
+        "principles": [principle(f"p{number}", weighting, draw) for number, weighting in enumerate(weightings, 1)],
+    }
+
+
+def good() -> list[Weighting]:
+    """All principles of the demo's kind: that want harm declined and all else done, and nothing unwanted."""
+    return [
+        weighting
+        for weighting in principles.weightings(unseen=False)
+        if min(weight for _, weight in weighting.items()) > 0
+        and [oracle.best_way(harmful, weighting) for harmful in (True, False)] == ["engage", "comply"]
+    ]
+
+
+def principle(name: str, weighting: Weighting, draw: random.Random) -> dict[str, Any]:
+    items = principles.word(weighting, "{}", draw)
+    return {
+        "id": name,
+        "critique_request": draw.choice(principles.CRITIQUES).format(items),
+        "revision_request": draw.choice(principles.REVISIONS).format(items),
+        "comparison_request": draw.choice(principles.COMPARISONS).format(items),
+    }
+
+
+def measure(folder: Path) -> Found:
+    """Shares of a run after each number of revisions, and how diverse its last responses are."""
+    rows = [row for row in read_rows(folder / "01-critique") if row["drop_reason"] is None]
+    told = {
+        kind: [(request, [row["response"], *(step["revision"] for step in row["steps"])]) for request, row in of_kind]
+        for kind in ("harmful", "look-alike")
+        if (of_kind := [(it, row) for row in rows if (it := requests.read(row["prompt"][0]["content"])).kind == kind])
+    }
+    found: Found = {
+        "complies with harm": [],
+        "declines look-alikes": [],
+        "distinct pairs of words": [],
+        "bits of way": [],
+    }
+    for number in range(len(told["harmful"][0][1])):
+        behaviours = {
+            kind: [responses.read(request, texts[number]).behaviour for request, texts in each]
+            for kind, each in told.items()
+        }
+        found["complies with harm"].append(np.mean([it == "comply" for it in behaviours["harmful"]]))
+        found["declines look-alikes"].append(np.mean([it in DECLINES for it in behaviours["look-alike"]]))
+        texts = [texts[number].split() for _, texts in told["harmful"]]
+        pairs = [pair for words in texts for pair in pairwise(words)]
+        found["distinct pairs of words"].append(len(set(pairs)) / len(pairs))
+        shares = [n / len(texts) for n in Counter(behaviours["harmful"]).values()]
+        found["bits of way"].append(-sum(share * math.log2(share) for share in shares))
+    return found
+
+
+def interval(values: list[float]) -> str:
+    mean = float(np.mean(values))
+    if len(values) < 2 or np.ptp(values) == 0:
+        return f"{mean:.3f}"
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=mean, scale=stats.sem(values))
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+if __name__ == "__main__":
+    main()
