@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -31,12 +30,15 @@ def test_help_comes_at_once():
 
 
 def _seconds():
-    start = time.perf_counter()
+    """Of a processor, so that a busy machine does not count."""
+    start = sum(os.times()[2:4])
     python("-c", "from solon.cli import main; import sys; sys.argv = ['solon', '--help']; main()")
-    return time.perf_counter() - start
+    return sum(os.times()[2:4]) - start
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "init", "check", "show", "report", "constitution", "sandbox"])
+@pytest.mark.parametrize(
+    "command", ["demo", "run", "init", "check", "show", "report", "export", "constitution", "sandbox"]
+)
 def test_every_command_has_help(solon, command):
     done = solon(command, "--help")
     assert done.exit_code == 0

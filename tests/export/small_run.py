@@ -42,6 +42,7 @@ def comparison(id, probability, *, prompt=ASKED, responses=("Ask.", "Cut it."), 
         "consistent": True,
         "mass": 0.9,
         "reasoning": [],
+        "flaws": [],
     }
 
 

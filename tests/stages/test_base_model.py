@@ -7,6 +7,7 @@ from solon.chains import Completion, Generate, Sampling
 from solon.models import transformers
 from solon.models.drivers import in_rounds
 from solon.records import assistant, user
+from solon.sandbox.examine import Unkept
 from solon.stages.finetune import FinetuneConfig, finetune, learned
 from solon.stages.label import PairsConfig, sample_pair
 from solon.stages.preference_model import PreferenceModelConfig, train_preference_model
@@ -46,16 +47,6 @@ def row(i, **more):
     return {"id": f"r{i}", "prompt": PROMPT, "drop_reason": None, **more}
 
 
-class Blank:
-    """A journal without a line."""
-
-    def recall(self, row, turn, request):
-        return None
-
-    def keep(self, batch):
-        pass
-
-
 def silent(done, total):
     pass
 
@@ -81,7 +72,7 @@ def test_it_goes_through_every_stage_and_learns_to_end_its_turn(tmp_path, base_m
     [reply] = model.answer([Generate(PROMPT, greedy)])
     assert reply == Completion(f" {SAID}", "stop", tokens=reply.tokens)
     pairing = sample_pair(row(0), config=PairsConfig(max_tokens=40))
-    [pair] = in_rounds([("r0", pairing)], model, journal=Blank()).values()
+    [pair] = in_rounds([("r0", pairing)], model, journal=Unkept()).values()
     assert pair["responses"] == [SAID, SAID]
 
     pairs = [
