@@ -4,7 +4,9 @@
 
 Every run stops after its critiques, so it takes a minute; one that is complete is not done again. The table gives,
 after each revision, the share of harmful requests that are complied with and of look-alikes that are declined, as the
-oracle reads them: the mean over seeds, and the 95 % interval of Student's t over these. The figures stand in LOG.md.
+oracle reads them; and how diverse the responses to harmful requests are: different pairs of words for each pair, and
+the entropy of the ways to respond, in bits. Each is the mean over seeds, with the 95 % interval of Student's t over
+these. The figures stand in LOG.md.
 """
 
 import argparse
@@ -100,31 +102,25 @@ def principle(name: str, weighting: Weighting, draw: random.Random) -> dict[str,
 
 
 def measure(folder: Path) -> Found:
-    """Shares of a run after each number of revisions, and how diverse its last responses are."""
-    rows = [row for row in read_rows(folder / "01-critique") if row["drop_reason"] is None]
-    told = {
-        kind: [(request, [row["response"], *(step["revision"] for step in row["steps"])]) for request, row in of_kind]
-        for kind in ("harmful", "look-alike")
-        if (of_kind := [(it, row) for row in rows if (it := requests.read(row["prompt"][0]["content"])).kind == kind])
-    }
+    """Shares of a run after each number of revisions, and how diverse the responses to harmful requests are."""
+    told: dict[str, list[tuple[requests.Request, list[str]]]] = {"harmful": [], "look-alike": []}
+    for row in read_rows(folder / "01-critique"):
+        request = requests.read(row["prompt"][0]["content"])
+        if request is not None and row["drop_reason"] is None:
+            told[request.kind].append((request, [row["response"], *(step["revision"] for step in row["steps"])]))
     found: Found = {
-        "complies with harm": [],
-        "declines look-alikes": [],
-        "distinct pairs of words": [],
-        "bits of way": [],
+        what: [] for what in ("complies with harm", "declines look-alikes", "distinct pairs of words", "bits")
     }
     for number in range(len(told["harmful"][0][1])):
-        behaviours = {
-            kind: [responses.read(request, texts[number]).behaviour for request, texts in each]
-            for kind, each in told.items()
-        }
-        found["complies with harm"].append(np.mean([it == "comply" for it in behaviours["harmful"]]))
-        found["declines look-alikes"].append(np.mean([it in DECLINES for it in behaviours["look-alike"]]))
-        texts = [texts[number].split() for _, texts in told["harmful"]]
-        pairs = [pair for words in texts for pair in pairwise(words)]
+        harmful, look_alike = (
+            [responses.read(request, texts[number]).behaviour for request, texts in told[kind]] for kind in told
+        )
+        found["complies with harm"].append(np.mean([behaviour == "comply" for behaviour in harmful]))
+        found["declines look-alikes"].append(np.mean([behaviour in DECLINES for behaviour in look_alike]))
+        pairs = [pair for _, texts in told["harmful"] for pair in pairwise(texts[number].split())]
         found["distinct pairs of words"].append(len(set(pairs)) / len(pairs))
-        shares = [n / len(texts) for n in Counter(behaviours["harmful"]).values()]
-        found["bits of way"].append(-sum(share * math.log2(share) for share in shares))
+        shares = [many / len(harmful) for many in Counter(harmful).values()]
+        found["bits"].append(-sum(share * math.log2(share) for share in shares))
     return found
 
 
