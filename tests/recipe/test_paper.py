@@ -197,6 +197,19 @@ def test_a_model_that_cannot_learn_to_chat_is_told_before_anything_runs(tmp_path
     run(own, out=tmp_path / "one", until="finetune")
 
 
+@pytest.mark.parametrize(
+    ("section", "before"), [("finetune", "critique"), ("preference_model", "label"), ("rl", "label")]
+)
+def test_a_layer_for_lora_that_is_not_there_is_told_before_anything_runs(tmp_path, recipe, kitchen, section, before):
+    own = apply_settings(
+        recipe, [f"base_model={sandbox.model_path()}", f"{section}.lora.target_modules=[q_proj, query]"]
+    )
+    with pytest.raises(UsageError, match=r"has query, which is no linear layer of .*k_proj, o_proj, q_proj"):
+        run(own, out=tmp_path / "one")
+    assert not (tmp_path / "one").exists()
+    run(own, out=tmp_path / "one", until=before)
+
+
 def test_a_prompt_in_two_files_under_one_id_is_told(tmp_path, recipe, kitchen):
     path = tmp_path / "red.jsonl"
     path.write_text('{"id": "p1", "prompt": "Why?"}\n')

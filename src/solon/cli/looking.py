@@ -46,6 +46,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     """Say what a run would do."""
     recipe = wanted(order)
     constitution = constitutions.load(recipe.constitution)
+    recipes.unless_able(constitution, recipe, until=order.until)
     inputs = recipes.read_inputs(recipe, limit=order.limit)
     kinds = Counter(prompt["kind"] for prompt in inputs.prompts if prompt["drop_reason"] is None)
     seen = {json.dumps(prompt["prompt"]) for prompt in inputs.prompts}

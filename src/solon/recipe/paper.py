@@ -24,7 +24,7 @@ from solon.recipe.work import Asking, Helper, Progress, ask, digest, train, weig
 from solon.records import Comparison, Judge, Pair, Response, Revision
 from solon.runs import Run, open_run
 from solon.runs.files import pretty, write_whole
-from solon.stages import flaws
+from solon.stages import flaws, lora
 from solon.stages.critique import critique_and_revise, repeated
 from solon.stages.finetune import finetune
 from solon.stages.flaws import FlawPolicies
@@ -33,6 +33,8 @@ from solon.stages.preference_model import train_preference_model
 from solon.stages.rl import reinforce
 
 STAGES = ("01-critique", "02-finetune", "03-pairs", "04-label", "05-preference_model", "06-rl", "07-evaluate")
+_TRAINED = {"02-finetune": "finetune", "05-preference_model": "preference_model", "06-rl": "rl"}
+"""The sections of the stages that train."""
 
 
 def run(
@@ -53,7 +55,7 @@ def run(
     """
     last = stage_named(until) if until else STAGES[-1]
     constitution = constitutions.load(recipe.constitution)
-    _unless_able(constitution, recipe, last)
+    unless_able(constitution, recipe, until=until)
     inputs = read_inputs(recipe, limit=limit)
     text = constitutions.text_of(recipe.constitution)
     files = {"recipe.yaml": to_yaml(recipe, folder=out), "constitution.yaml": text}
@@ -74,6 +76,27 @@ def stage_named(name: str) -> str:
             return stage
     known = [stage[3:] for stage in STAGES]
     raise UsageError(f"{name}: there is no such stage{nearest(name, known) or ';'} the stages are {', '.join(known)}")
+
+
+def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None = None) -> None:
+    """Say at once, not after hours, that a stage to come cannot do what it is to do.
+
+    Raises:
+        UsageError: it has no principles, or a model in a folder here that it cannot train, or not so.
+    """
+    last = stage_named(until) if until else STAGES[-1]
+    where = f"the constitution {recipe.constitution}"
+    if not constitution.for_revision:
+        raise UsageError(f"{where} has no principle with a revision_request, which 01-critique needs; add one")
+    if last >= "04-label" and not constitution.for_comparison:
+        fix = "add one, or stop before with --until pairs"
+        raise UsageError(f"{where} has no principle with a comparison_request, which 04-label needs; {fix}")
+    if last >= "02-finetune":
+        base_model = recipe.base_model or recipe.helpful_model
+        unless_trainable(base_model)
+        if (folder := Path(model_name(base_model))).is_dir():
+            for section in (section for stage, section in _TRAINED.items() if last >= stage):
+                lora.unless_there(getattr(recipe, section).lora, folder)
 
 
 @dataclass(frozen=True)
@@ -247,15 +270,3 @@ def _told(constitution: Constitution, principles: Sequence[Principle]) -> dict[s
     """What of a constitution affects a stage that uses these principles."""
     told = constitution.model_dump(mode="json", include={"hard_constraints", "exemplars"})
     return {**told, "principles": [principle.model_dump(mode="json") for principle in principles]}
-
-
-def _unless_able(constitution: Constitution, recipe: Recipe, last: str) -> None:
-    """Say at once, not after hours, that a stage to come has no principles, or a model that it cannot train."""
-    where = f"the constitution {recipe.constitution}"
-    if not constitution.for_revision:
-        raise UsageError(f"{where} has no principle with a revision_request, which 01-critique needs; add one")
-    if last >= "04-label" and not constitution.for_comparison:
-        fix = "add one, or stop before with --until pairs"
-        raise UsageError(f"{where} has no principle with a comparison_request, which 04-label needs; {fix}")
-    if last >= "02-finetune":
-        unless_trainable(recipe.base_model or recipe.helpful_model)

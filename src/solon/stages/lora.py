@@ -49,8 +49,7 @@ def adapters(lora: LoraConfig | None, *, model: str | Path, task: Task) -> Any:
         return None
     import peft
 
-    if lora.target_modules:
-        _unless_there(lora.target_modules, model)
+    unless_there(lora, model)
     return peft.LoraConfig(
         task_type=task,
         r=lora.rank,
@@ -65,8 +64,14 @@ def merged(model: Any) -> Any:
     return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
 
 
-def _unless_there(names: tuple[str, ...], model: str | Path) -> None:
-    """Where one of several names is wrong, peft takes the others without a word."""
+def unless_there(lora: LoraConfig | None, model: str | Path) -> None:
+    """Say which names are of no layer of a model; where one of several is wrong, peft takes the others without a word.
+
+    Raises:
+        UsageError: there is such a name.
+    """
+    if lora is None or not lora.target_modules:
+        return
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.pytorch_utils import Conv1D
@@ -74,7 +79,7 @@ def _unless_there(names: tuple[str, ...], model: str | Path) -> None:
     with torch.device("meta"):
         modules = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model)).base_model.named_modules()
     there = {name.rpartition(".")[2] for name, module in modules if isinstance(module, torch.nn.Linear | Conv1D)}
-    if wrong := sorted(set(names) - there):
+    if wrong := sorted(set(lora.target_modules) - there):
         raise UsageError(
             f"lora.target_modules has {', '.join(wrong)}, which is no linear layer of {model}; "
             f"choose from {', '.join(sorted(there))}, or leave it out for all of them"
