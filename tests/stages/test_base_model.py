@@ -21,12 +21,17 @@ SAID = "ask them."
 @pytest.fixture(scope="module")
 def base_model(tmp_path_factory):
     """A random Llama with the sandbox's tokenizer, of which the chat template and the pad token are gone."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoTokenizer
 
-    folder = tmp_path_factory.mktemp("base") / "model"
     tokenizer = AutoTokenizer.from_pretrained(sandbox.model_path())
     tokenizer.chat_template = tokenizer.pad_token = None
+    return written(tmp_path_factory.mktemp("base") / "model", tokenizer)
+
+
+def written(folder, tokenizer):
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -54,6 +59,23 @@ def silent(done, total):
 def test_a_preview_shows_the_transcript_that_is_trained_on(base_model):
     asked = "\n\nHuman: how do I take a bike?\n\nHuman: and fix it?\n\nAssistant: sure.\n\nAssistant:"
     assert learned([(PROMPT, SAID)], model=base_model) == [[(asked, False), (" ask them.<|end|>", True)]]
+
+
+@pytest.mark.slow
+def test_answers_end_where_the_template_ends_them_though_the_tokenizer_has_another_end_token(tmp_path):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(sandbox.model_path())
+    end = tokenizer.eos_token_id
+    tokenizer.add_special_tokens({"eos_token": "<|endoftext|>"})
+    base_model = written(tmp_path / "model", tokenizer)
+    texts = [row(i, kind="helpful", response=SAID, steps=[], flaws=[]) for i in range(4)]
+    config = FinetuneConfig(epochs=40, batch_size=4, learning_rate=1e-2, schedule="constant", threads=1)
+    finetune(texts, model=base_model, out=tmp_path / "sl", config=config, progress=silent)
+    model = transformers.load(str(tmp_path / "sl" / "model"), device="cpu")
+    assert model.tokenizer.eos_token_id != end
+    [reply] = model.answer([Generate(PROMPT, Sampling(max_tokens=40, temperature=0))])
+    assert reply == Completion(SAID, "stop", tokens=reply.tokens)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from solon.chains import Asked
 from solon.errors import UsageError
 from solon.models.base import ModelSpec
 from solon.prompts import FormName
-from solon.records import assistant
+from solon.records import assistant, user
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,16 @@ def chat_tokenizer(name: Path | str) -> Any:
         begun: list[int] = tokenizer.encode("?")
         tokenizer.chat_template = prompts.transcript_template(bos=begun[0] == tokenizer.bos_token_id)
     return tokenizer
+
+
+def turn_end(tokenizer: Any) -> int | None:
+    """The control token by which the chat template ends an answer, if any; it need not be the tokenizer's end token."""
+    text: str = tokenizer.apply_chat_template([user("?"), assistant("!")], tokenize=False)
+    ids: list[int] = tokenizer.encode(text.rpartition("!")[2], add_special_tokens=False)
+    is_control = (
+        bool(ids) and ids[0] in tokenizer.added_tokens_decoder and tokenizer.added_tokens_decoder[ids[0]].special
+    )
+    return ids[0] if is_control else None
 
 
 def encode(tokenizer: Any, asked: Asked, prefill: str = "", *, takes_system: bool = True) -> list[int]:

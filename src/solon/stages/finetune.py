@@ -146,7 +146,7 @@ def _train(
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from solon.models.tokens import chat_tokenizer
+    from solon.models.tokens import chat_tokenizer, turn_end
 
     started = time.monotonic()
     args = SFTConfig(
@@ -185,5 +185,15 @@ def _train(
         **training.machine(),
         "seconds": time.monotonic() - started,
     }
-    training.finish(lora.merged(trainer.model), tokenizer, out=out, summary=summary)
+    trained = lora.merged(trainer.model)
+    _end_at(turn_end(tokenizer), trained.generation_config)
+    training.finish(trained, tokenizer, out=out, summary=summary)
     return summary
+
+
+def _end_at(end: int | None, generation: Any) -> None:
+    """Let answers end where the template ends them, which a base model's own end token may not be."""
+    ends = generation.eos_token_id
+    known = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if end is not None and end not in known:
+        generation.eos_token_id = [*known, end]
