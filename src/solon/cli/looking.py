@@ -22,7 +22,7 @@ from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.recipe import STAGES, stage_named
 from solon.report.text import visible
-from solon.runs import read_rows, read_summary
+from solon.runs import read_rows, read_summary, unless_run
 
 Rows = list[dict[str, Any]]
 
@@ -88,7 +88,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
 
 def show_stages(run: Path, *, as_json: bool) -> None:
     """List the complete stages of a run."""
-    _unless_run(run)
+    unless_run(run)
     summaries = {stage: read_summary(run / stage) for stage in STAGES if (run / stage / "summary.json").exists()}
     if as_json:
         print(json.dumps(summaries, indent=2))
@@ -150,12 +150,7 @@ def _stages(until: str | None) -> tuple[Stage, ...]:
 
 def _rows(run: Path, stage: str) -> Rows:
     """The rows of a stage; of an evaluation, those of all models."""
-    _unless_run(run)
+    unless_run(run)
     folder = run / stage_named(stage)
     parts = sorted(path.parent for path in folder.glob("*/summary.json"))
     return [row for part in parts or [folder] for row in read_rows(part)]
-
-
-def _unless_run(run: Path) -> None:
-    if not (run / "run.json").exists():
-        raise UsageError(f"{run} is no run folder; give one that `solon run` made, e.g. runs/demo-sandbox-0")

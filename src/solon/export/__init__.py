@@ -13,6 +13,7 @@ from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.export.data import Data, gather
 from solon.export.formats import FORMATS, Job
+from solon.runs import unless_run
 from solon.runs.files import PARTIAL, explained, sync_folder, write_whole
 
 __all__ = ["FORMATS", "Exported", "export"]
@@ -42,8 +43,7 @@ def export(run: Path, *, to: str, stage: str | None = None, out: Path | None = N
     if to not in FORMATS:
         known = ", ".join(FORMATS)
         raise UsageError(f"--to {to}: there is no such format{nearest(to, FORMATS) or ';'} the formats are {known}")
-    if not (run / "run.json").exists():
-        raise UsageError(f"{run} is no run folder; give one that `solon run` made, e.g. runs/demo-sandbox-0")
+    unless_run(run)
     out = out or run / "export" / to
     if out.exists():
         raise UsageError(f"{out} is there already and is left as it is; give another folder: --out DIR")

@@ -62,10 +62,13 @@ def turn_end(tokenizer: Any) -> int | None:
     """The control token by which the chat template ends an answer, if any; it need not be the tokenizer's end token."""
     text: str = tokenizer.apply_chat_template([user("?"), assistant("!")], tokenize=False)
     ids: list[int] = tokenizer.encode(text.rpartition("!")[2], add_special_tokens=False)
-    is_control = (
-        bool(ids) and ids[0] in tokenizer.added_tokens_decoder and tokenizer.added_tokens_decoder[ids[0]].special
-    )
-    return ids[0] if is_control else None
+    added = tokenizer.added_tokens_decoder.get(ids[0]) if ids else None
+    return ids[0] if added is not None and added.special else None
+
+
+def end_ids(token: int | list[int] | None) -> set[int]:
+    """The end tokens that a config or a tokenizer names: none, one or several."""
+    return set() if token is None else {token} if isinstance(token, int) else set(token)
 
 
 def encode(tokenizer: Any, asked: Asked, prefill: str = "", *, takes_system: bool = True) -> list[int]:

@@ -25,7 +25,7 @@ from solon import prompts
 from solon.chains import Asked, Choice, Choose, Completion, Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
 from solon.models.sampling import check_numbers, padded, sample
-from solon.models.tokens import encode
+from solon.models.tokens import encode, end_ids
 from solon.records import Conversation, system, user
 
 WEIGHTS = ("*.safetensors",)
@@ -89,7 +89,7 @@ class Transformers:
         self.batch_size = batch_size
         self._is_chat = tokenizer.chat_template is not None
         self._context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._ends = _ids(model.generation_config.eos_token_id) | _ids(tokenizer.eos_token_id)
+        self._ends = end_ids(model.generation_config.eos_token_id) | end_ids(tokenizer.eos_token_id)
         self._end_of_thinking: int | None = tokenizer.added_tokens_encoder.get("</think>")
         self._options: dict[tuple[tuple[str, ...], str, bool], list[int]] = {}
         self._takes_system = not self._is_chat or _shows(tokenizer, [system("Solon?"), user("?")])
@@ -307,7 +307,3 @@ def _digest(folder: Path, patterns: Sequence[str]) -> str:
         with path.open("rb") as file:
             whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return whole.hexdigest()
-
-
-def _ids(token: int | list[int] | None) -> set[int]:
-    return set() if token is None else {token} if isinstance(token, int) else set(token)

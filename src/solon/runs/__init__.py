@@ -15,8 +15,8 @@ What it promises, whenever the process is killed:
    that say what to do. Nothing that a person could want is overwritten.
 """
 
-from solon.runs.folder import Run, open_run
+from solon.runs.folder import Run, open_run, unless_run
 from solon.runs.journal import JournalFile
 from solon.runs.stage import Stage, read_rows, read_summary
 
-__all__ = ["JournalFile", "Run", "Stage", "open_run", "read_rows", "read_summary"]
+__all__ = ["JournalFile", "Run", "Stage", "open_run", "read_rows", "read_summary", "unless_run"]

@@ -39,6 +39,16 @@ def open_run(path: Path, *, files: Mapping[str, str], reached: Reached = unwatch
         raise
 
 
+def unless_run(path: Path) -> None:
+    """Say so where a path is no run folder.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not (path / "run.json").exists():
+        raise UsageError(f"{path} is no run folder; give one that `solon run` made, e.g. runs/demo-sandbox-0")
+
+
 class Run:
     """An open run folder, to be used in a `with` statement; `open_run` makes one."""
 

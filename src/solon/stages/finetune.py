@@ -146,7 +146,7 @@ def _train(
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from solon.models.tokens import chat_tokenizer, turn_end
+    from solon.models.tokens import chat_tokenizer, end_ids, turn_end
 
     started = time.monotonic()
     args = SFTConfig(
@@ -186,14 +186,8 @@ def _train(
         "seconds": time.monotonic() - started,
     }
     trained = lora.merged(trainer.model)
-    _end_at(turn_end(tokenizer), trained.generation_config)
+    ends, end = end_ids(trained.generation_config.eos_token_id), turn_end(tokenizer)
+    if end is not None and end not in ends:  # as with some pretrained models: answers end where the template ends them
+        trained.generation_config.eos_token_id = sorted({*ends, end})
     training.finish(trained, tokenizer, out=out, summary=summary)
     return summary
-
-
-def _end_at(end: int | None, generation: Any) -> None:
-    """Let answers end where the template ends them, which a base model's own end token may not be."""
-    ends = generation.eos_token_id
-    known = ends if isinstance(ends, list) else [] if ends is None else [ends]
-    if end is not None and end not in known:
-        generation.eos_token_id = [*known, end]
