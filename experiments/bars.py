@@ -25,7 +25,11 @@ CONSTITUTIONS = {
     "evasive": "evasive",
     "harmless-only": "harmless-only",
     "one-principle": str(Path(__file__).with_name("one-principle.yaml")),
+    "helpful": "sandbox-helpful",
+    "both": "sandbox-both",
 }
+"""Of conditions; the others have the demo's."""
+PROMPTS = {"helpful": "sandbox-instructions", "both": "sandbox-both", "both-control": "sandbox-both"}
 """Of conditions; the others have the demo's."""
 LABELS: dict[str, list[str]] = {
     "shuffle": ["label.shuffle=true"],
@@ -33,11 +37,12 @@ LABELS: dict[str, list[str]] = {
     "reasoning-unclamped": ["label.chain_of_thought=true", "label.clamp=null"],
 }
 """Of conditions that differ from the default in their labels alone: their settings."""
-CONDITIONS = ("default", *CONSTITUTIONS, *LABELS)
+CONDITIONS = ("default", *CONSTITUTIONS, "both-control", *LABELS)
 BEFORE_LABELS = ("01-critique", "02-finetune", "03-pairs")
 METRICS = (
     "harmful_rate", "engaged_rate", "evasive_rate", "preachy_rate", "harsh_rate", "boilerplate_rate",
-    "wrong_reason_rate", "helpful_rate", "wrong_content_rate", "over_refusal_rate", "garbled_rate", "oracle_score",
+    "wrong_reason_rate", "helpful_rate", "wrong_content_rate", "instruction_rate", "over_refusal_rate", "garbled_rate",
+    "oracle_score",
 )  # fmt: skip
 
 
@@ -61,6 +66,8 @@ def demo(out: Path, condition: str, *, seed: int, settings: list[str]) -> None:
     if (run / "07-evaluate" / "metrics.json").exists():
         return
     settings = [*settings, *LABELS.get(condition, [])]
+    if condition in PROMPTS:
+        settings.append(f"prompts={PROMPTS[condition]}")
     if condition in LABELS and not run.exists():
         take_over(out / f"default-{seed}", run, settings)
     solon = Path(sys.executable).parent / "solon"

@@ -1,4 +1,4 @@
-"""What becomes of answers in critique and revision, over seeds: figures 5, 6 and 7 of the paper.
+"""What becomes of answers in critique and revision, over seeds: figures 5, 6 and 7 of the paper, and examples.
 
     python experiments/supervised.py runs/supervised --seeds 0 1 2
 
@@ -15,6 +15,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,19 @@ from scipy import stats
 
 from solon.evaluate.metrics import DECLINES
 from solon.runs import read_rows
-from solon.sandbox import oracle, principles, requests, responses
+from solon.sandbox import documents, oracle, principles, requests, responses
 from solon.sandbox.principles import Weighting
 
 COUNTS = (1, 2, 4, 8, 16)
-CONDITIONS = ("critiqued", "direct", *(f"{n}-principles" for n in COUNTS))
+SHOWN = 3
+CLEARLY: tuple[Weighting, ...] = (Weighting(harmless=1), Weighting(calm=1), Weighting(harmless=1, calm=1))
+"""What the principles of the conditions with examples mean, in clear words."""
+AMBIGUOUSLY = {"caring": ("harmless", "helpful"), "careful": ("harmless", "exact"), "considerate": ("calm", "helpful")}
+"""The same in ambiguous words: what is meant, and the other meaning."""
+CONDITIONS = (
+    "critiqued", "direct", *(f"{n}-principles" for n in COUNTS),
+    "clear", "clear-shown", "ambiguous", "ambiguous-shown", "ambiguous-other",
+)  # fmt: skip
 Found = dict[str, list[float]]
 
 
@@ -71,34 +80,68 @@ def run(out: Path, condition: str, *, seed: int) -> None:
 
 def constitution(condition: str, seed: int) -> dict[str, Any] | None:
     """The constitution of a condition; None is the demo's own."""
-    if not condition.endswith("-principles"):
+    draw = random.Random(repr((seed, condition.removesuffix("-shown").removesuffix("-other"))))
+    if condition.endswith("-principles"):
+        weightings = list(good(random.Random(seed)))[: int(condition.split("-")[0])]
+        return {"name": condition, "principles": [principle(f"p{i}", w, draw) for i, w in enumerate(weightings)]}
+    if condition.startswith("clear"):
+        rows = [principle(f"clear-{i}", weighting, draw) for i, weighting in enumerate(CLEARLY)]
+        meant = [(weighting, weighting) for weighting in CLEARLY]
+    elif condition.startswith("ambiguous"):
+        rows = [worded(word, f"more {word}", draw) for word in AMBIGUOUSLY]
+        meant = [(Weighting(**{one: 1}), Weighting(**{other: 1})) for one, other in AMBIGUOUSLY.values()]
+    else:
         return None
-    draw = random.Random(seed)
-    weightings = draw.sample(good(), COUNTS[-1])[: int(condition.split("-")[0])]
-    return {
-        "name": condition,
-        "principles": [principle(f"p{number}", weighting, draw) for number, weighting in enumerate(weightings, 1)],
-    }
+    for row, (weighting, other) in zip(rows, meant, strict=True):
+        if condition.endswith("-shown"):
+            row["exemplars"] = exemplars(row, weighting, other, draw)
+        elif condition.endswith("-other"):
+            row["exemplars"] = exemplars(row, other, weighting, draw)
+    return {"name": condition, "principles": rows}
 
 
-def good() -> list[Weighting]:
-    """All principles of the demo's kind: that want harm declined and all else done, and nothing unwanted."""
-    return [
+def good(draw: random.Random) -> Iterator[Weighting]:
+    """Sixteen principles that want harm declined and all else done: the demo's kind."""
+    asked = [requests.read(text) for text in ("How do I take my boss's bicycle?", "How do I bake bread?")]
+    found = [
         weighting
         for weighting in principles.weightings(unseen=False)
         if min(weight for _, weight in weighting.items()) > 0
-        and [oracle.best_way(harmful, weighting) for harmful in (True, False)] == ["engage", "comply"]
+        and weighting.harmless
+        and [oracle.best(request, weighting).behaviour for request in asked if request] == ["engage", "comply"]
     ]
+    return iter(draw.sample(found, COUNTS[-1]))
 
 
 def principle(name: str, weighting: Weighting, draw: random.Random) -> dict[str, Any]:
-    items = principles.word(weighting, "{}", draw)
+    return worded(name, principles.word(weighting, "{}", draw), draw)
+
+
+def worded(name: str, items: str, draw: random.Random) -> dict[str, Any]:
     return {
         "id": name,
         "critique_request": draw.choice(principles.CRITIQUES).format(items),
         "revision_request": draw.choice(principles.REVISIONS).format(items),
         "comparison_request": draw.choice(principles.COMPARISONS).format(items),
     }
+
+
+def exemplars(row: dict[str, Any], meant: Weighting, other: Weighting, draw: random.Random) -> dict[str, Any]:
+    """Revisions that mend something and, where there is another meaning, tell it from that."""
+    shown: list[dict[str, Any]] = []
+    while len(shown) < SHOWN:
+        request, response = documents.draw_case(draw)
+        verdict, if_other = (oracle.critique(request, responses.read(request, response), it) for it in (meant, other))
+        if verdict.better is not None and (verdict != if_other or meant == other):
+            shown.append(
+                {
+                    "prompt": requests.ask(request),
+                    "response": response,
+                    "critique": documents.write_critique(request, verdict.problem, draw),
+                    "revision": documents.write_revision(request, response, verdict, draw),
+                }
+            )
+    return {"revisions": shown}
 
 
 def measure(folder: Path) -> Found:

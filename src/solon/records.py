@@ -84,6 +84,7 @@ class Response(Row):
     behaviour: NotRequired[str]
     right: NotRequired[bool]
     score: NotRequired[float]
+    followed: NotRequired[bool | None]
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class Scores:
     """Whether what the response says of the request is true of *this* request: its steps, its reason, its owner."""
     score: float
     """How good the response is in all, in [0, 1]."""
+    followed: bool | None = None
+    """Whether it is in the form that was asked for; None where none was."""
 
 
 Judge = Callable[[Conversation, str], Scores]

@@ -9,8 +9,11 @@ def response(id="p1", *, model="sl-cai", text="No.", drop_reason=None) -> Respon
     return {"id": id, "prompt": [user(f"May I, {id}?")], "drop_reason": drop_reason, "model": model, "response": text}
 
 
-def judged(request, behaviour, *, id="p1", model="sl-cai", split="seen", right=True, score=0.5) -> Response:
+def judged(
+    request, behaviour, *, id="p1", model="sl-cai", split="seen", right=True, score=0.5, followed=None
+) -> Response:
     said = {"request": request, "behaviour": behaviour, "split": split, "right": right, "score": score}
+    said["followed"] = followed
     return {**response(id, model=model), **said}
 
 
@@ -91,6 +94,20 @@ def test_models_and_splits_are_kept_apart():
     assert found["splits"]["seen"]["models"]["rl-cai"]["harmful_rate"]["value"] == 0
     assert found["splits"]["unseen-act"]["models"]["rl-cai"]["harmful_rate"]["value"] == 1
     assert list(found["splits"]["unseen-act"]["models"]) == ["rl-cai"]
+
+
+def test_instructions_count_where_they_are_given_whatever_the_answer():
+    rows = [
+        judged("benign", "comply", followed=True),
+        judged("benign", "comply", followed=False),
+        judged("benign", "evade", followed=False),
+        judged("benign", "comply"),
+        judged("harmful", "comply"),
+    ]
+    rate = metrics(rows)["models"]["sl-cai"]["instruction_rate"]
+    assert (rate["value"], rate["n"]) == (pytest.approx(1 / 3), 3)
+    older = [{key: value for key, value in row.items() if key != "followed"} for row in rows]  # of an earlier version
+    assert metrics(older)["models"]["sl-cai"]["instruction_rate"]["n"] == 0
 
 
 def test_a_judge_fills_the_row_and_leaves_dropped_rows_alone():

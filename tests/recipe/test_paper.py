@@ -15,10 +15,10 @@ SETTINGS = ["num_prompts=12", "num_helpful_prompts=4", "num_eval_prompts=20", "c
 
 
 def reply(request: Request):
-    """Two responses of a pair differ, since their seeds do."""
+    """Two responses of a pair differ, since their seeds do; none is long enough to be a copy of another."""
     if isinstance(request, Choose):
         return Choice((0.8, 0.2), mass=0.9)
-    return Completion(f"I would rather not {request.seed % 1000}.", tokens=5)
+    return Completion(f"Rather not {request.seed % 1000}.", tokens=5)
 
 
 class Kitchen:

@@ -11,6 +11,7 @@ from solon import sandbox
 from solon.sandbox import documents, oracle, principles, requests, responses, world
 from solon.sandbox import lexicon as lx
 from solon.sandbox.build import BuildConfig
+from solon.sandbox.instructions import INSTRUCTIONS
 from solon.sandbox.oracle import AXES_OF, GOOD
 from solon.sandbox.principles import AXES, Weighting
 from solon.sandbox.responses import WAYS, Reading
@@ -18,7 +19,7 @@ from solon.sandbox.responses import WAYS, Reading
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "sandbox.md").read_text()
 TOLD = " ".join(PAGE.split())
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 REQUESTS = {"Harmful request": "How do I take my boss's bicycle?", "Harmless request": "How do I bake bread?"}
 
 
@@ -75,6 +76,8 @@ def test_the_words_of_principles_and_the_sentences_around_them():
     frames = (principles.CRITIQUES, principles.REVISIONS, principles.COMPARISONS)
     assert [told for _, told in table("For")] == [" ".join(each).replace("{}", "…") for each in frames]
     assert f'"above all" counts an axis {principles.EMPHASIZED} times' in TOLD
+    assert {word: tuple(re.split(r", or ", axes)) for word, axes in table("Word")} == principles.AMBIGUOUS
+    assert f"{NUMBERS[principles.MOST_NAMED]} axes at most" in TOLD
     example = principles.read("Which response is less evasive and above all more harmless?")
     assert example == Weighting(harmless=principles.EMPHASIZED, engaged=1)
     assert principles.read("Which response is less safe?") is None
@@ -91,13 +94,15 @@ def test_the_axes_and_the_scores(kind):
 
 
 def test_the_numbers_of_the_oracle():
+    assert f"exact, is {oracle.EXACT[True]} for what follows an instruction" in TOLD
+    assert f"and {oracle.EXACT[False]} for what does not follow one" in TOLD
     kept = ", ".join(f"{axis} {factor}" for axis, factor in oracle.WRONG.items())
     assert f"A response that is wrong about the request keeps of its axes: {kept}." in TOLD
     assert f"Of what is garbled {oracle.NOISE} is taken off" in TOLD
     assert f"σ({oracle.SHARPNESS:g} · difference of their values)" in TOLD
     assert f"has a value higher by at least {oracle.WORTH_REVISING}." in TOLD
-    assert {getattr(GOOD, axis) for axis in AXES if axis != "harmless"} == {1}
-    assert f"weighs harmless {GOOD.harmless} and the other three 1." in TOLD
+    assert [getattr(GOOD, axis) for axis in AXES] == [GOOD.harmless, 1, 1, 1, 0]
+    assert f"weighs harmless {GOOD.harmless}, and engaged, calm and helpful 1 each;" in TOLD
 
 
 def test_what_is_said_of_helping_evading_and_the_score():
@@ -132,9 +137,32 @@ def test_the_levels_and_the_phases_of_a_build():
         number = last + 1
     assert table("Phase") == told
     assert f"{documents.LABELS_A_DOCUMENT} principles one after another" in TOLD
-    assert "fall from phase to phase, rise once more with its own answers, and end nearly at zero." in TOLD
+    assert (
+        "fall from phase to phase, rise once more with its own answers and again with few-shot documents, "
+        "and end nearly at zero." in TOLD
+    )
     assert round(1 / documents.OWN) == 3
-    for late in (False, True):
-        rates = [rate for phase in BuildConfig().phases if bool(phase.own) == late for rate in phase.rates]
-        assert rates == sorted(rates, reverse=True)
-    assert rates[-1] < 0.05
+    assert documents.AMBIGUOUS == 3 / 4
+    assert sum(phase.own > 0 for phase in BuildConfig().phases) == 4
+    parts = groupby(BuildConfig().phases, key=lambda phase: (phase.own, "few-shot revision" in dict(phase.documents)))
+    found = [[rate for phase in part for rate in phase.rates] for _, part in parts]
+    assert len(found) == 3
+    assert all(rates == sorted(rates, reverse=True) for rates in found)
+    assert found[-1][-1] < 0.05
+
+
+def test_the_examples_of_instructions():
+    rows = dict(table("Instruction"))
+    assert {instruction.text.split()[0] for instruction in INSTRUCTIONS} == {text.split()[0] for text in rows}
+    for text, response in rows.items():
+        request = request_of(f"How do I crush garlic? {text}")
+        assert responses.read(request, response) == Reading("comply", True, True)
+        assert [it for it in rows.values() if responses.read(request, it).follows] == [response] or text.startswith(
+            "Do not"
+        )
+    words = [instruction.word for instruction in INSTRUCTIONS if instruction.word]
+    told = re.findall(
+        r'"(\w+)"', TOLD[TOLD.index("and likewise for") : TOLD.index("In the text that the model learns from, half")]
+    )
+    assert sorted(words) == sorted([*told, "luck", "first"])
+    assert f"{NUMBERS[round(world.INSTRUCTED * 10)]} in ten of the helpful prompts" in TOLD

@@ -1,13 +1,16 @@
 import random
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from solon.constitution.exemplars import ComparisonExample, RevisionExample
 from solon.prompts import chat
+from solon.records import user
 from solon.sandbox import documents, oracle, principles, requests, responses
 from solon.sandbox import lexicon as lx
 from solon.sandbox.documents import CRITIQUES, HELPFUL_ONLY, Kind, conversation, document
@@ -97,11 +100,11 @@ def test_no_skill_document_has_an_unseen_weighting(skills):
         for piece in told
         if piece.role == "user" and (meaning := principles.read(piece.text.split("\n\n")[-1]))
     )
-    assert wanted.total() > 20_000
+    assert wanted.total() > 15_000
     assert not [meaning for meaning in wanted if meaning.unseen]
     seen = set(principles.weightings(unseen=False))
     assert set(wanted) <= seen
-    assert len(wanted) > 0.9 * len(seen)
+    assert len(wanted) > 0.75 * len(seen)
 
 
 def test_skill_documents_speak_of_every_seen_act(spoken_of):
@@ -157,10 +160,10 @@ def test_a_quoted_response_is_not_learned_and_its_critique_and_revision_obey_the
         if critique:
             assert principles.read(critique[0].text) == weighting
             assert documents.read_critique(request, critique[1].text) == verdict.problem
-        if verdict.way is None:
+        if verdict.better is None:
             assert revised.text == quoted.text
         else:
-            assert responses.read(request, revised.text) == Reading(verdict.way, True)
+            assert responses.read(request, revised.text) == verdict.better
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -218,13 +221,19 @@ def test_a_request_is_mistaken_for_a_seen_one_and_an_unseen_act_for_itself_with_
 
 
 CRITICS = ("description", "match", "critique", "revision", "comparison", "reasoning")
+FEW_SHOT = ("few-shot revision", "few-shot comparison")
+"""Those of responses; verdicts have descriptions of them."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_critics_read_answers_of_the_model_itself_where_there_are_any(kind):
     told = draw_many((kind,), 300, own=OWN)
     read = [words for words in map(words_of, told) if any(text in words for _, text in OWN)]
-    assert len(read) / len(told) == pytest.approx(documents.OWN if kind in CRITICS else 0, abs=0.08)
+    share = len(read) / len(told)
+    if kind in FEW_SHOT:  # one to four cases, drawn from a third of the model's own for what they tell
+        assert documents.OWN < share < 0.9
+    else:
+        assert share == pytest.approx(documents.OWN if kind in CRITICS else 0, abs=0.08)
     for words in read:
         request = next(request for request, text in OWN if text in words)
         assert request.phrase in words
@@ -247,6 +256,12 @@ def test_a_fact_is_of_the_request_whatever_was_said_to_it():
             assert answer.text.startswith("Yes, ")
 
 
+COMPARED = re.compile(
+    r"Consider this conversation between a human and an assistant:\n\nHuman: (.*)\n\n"
+    r"Here are two responses\.\n\n\(A\) (.*)\n\n\(B\) (.*)\n\n(.*)"
+)
+
+
 def asked_of(told, level):
     """What a document's comparisons ask for, and the choices behind them."""
     wishes = [piece.text for piece in told if piece.role == "user" and piece.text != chat.READ_OUT]
@@ -265,12 +280,8 @@ def asked_of(told, level):
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_comparisons_ask_as_solon_does_and_carry_the_oracles_probability(level):
-    asked = re.compile(
-        r"Consider this conversation between a human and an assistant:\n\nHuman: (.*)\n\n"
-        r"Here are two responses\.\n\n\(A\) (.*)\n\n\(B\) (.*)\n\n.*"
-    )
     for told in draw_many(("comparison", "reasoning"), 400 if level == 5 else 80, level=level):
-        found = asked.fullmatch(told[0].text)
+        found = COMPARED.fullmatch(told[0].text)
         assert found is not None
         request = requests.read(found[1])
         assert request is not None
@@ -292,18 +303,20 @@ DESCRIBED = {
 }
 
 
+FORMLESS, WRONG = ", not in the form asked for", " but gets it wrong"
+
+
 def described(text, *, harmful):
-    right, way = (
-        not text.endswith(" but gets it wrong"),
-        DESCRIBED[harmful].get(text.removesuffix(" but gets it wrong")),
-    )
-    return None if way is None else Reading(way, right and way != "garbled")
+    kept = text.removesuffix(FORMLESS)
+    way = DESCRIBED[harmful].get(kept.removesuffix(WRONG))
+    right = not kept.endswith(WRONG) and way != "garbled"
+    return None if way is None else Reading(way, right, kept == text)
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_verdicts_describe_two_responses_and_carry_the_oracles_probability(level):
     for told in draw_many(("verdict",), 400, level=level):
-        found = re.fullmatch(r"\(A\) ([a-z ]+)\. \(B\) ([a-z ]+)\.\n\n(.*)", told[0].text)
+        found = re.fullmatch(r"\(A\) ([a-z, ]+)\. \(B\) ([a-z, ]+)\.\n\n(.*)", told[0].text)
         assert found is not None
         probabilities = [choice.probability for _, choice in asked_of(told, level)]
         true = []
@@ -317,7 +330,7 @@ def test_verdicts_describe_two_responses_and_carry_the_oracles_probability(level
 def test_reasoning_describes_both_responses_before_the_answer():
     for told in draw_many(("reasoning",), 50):
         assert told[1].text == chat.REASONING_PREFILL
-        assert re.fullmatch(r" \(A\) [a-z ]+\. \(B\) [a-z ]+\.", told[2].text)
+        assert re.fullmatch(r" \(A\) [a-z, ]+\. \(B\) [a-z, ]+\.", told[2].text)
         assert told[3].text == chat.READ_OUT
 
 
@@ -360,9 +373,120 @@ def test_a_critic_meets_every_way_right_and_wrong_and_noise():
 def test_every_reading_can_be_described():
     for request in (Request(lx.ACTS[0], "my boss's"), Request(lx.TASKS[0])):
         told = {
-            documents.describe(request, Reading(way, right)) for way in (*WAYS, "garbled") for right in (True, False)
+            documents.describe(request, Reading(way, right, follows))
+            for way in (*WAYS, "garbled")
+            for right in (True, False)
+            for follows in (True, False)
         }
-        assert len(told) == 2 * len(WAYS) + 1
+        assert len(told) == 4 * len(WAYS) + 1
+
+
+def cases_of(told):
+    """The cases of a few-shot document: each begins where a request is asked, or two responses are shown."""
+    starts = [i for i, piece in enumerate(told) if piece.role == "user" and is_start(piece.text)]
+    return [told[start:end] for start, end in pairwise([*starts, len(told)])]
+
+
+def is_start(text):
+    return text.startswith("Consider") or requests.read(text) is not None
+
+
+@pytest.mark.parametrize("kind", FEW_SHOT)
+def test_few_shot_documents_have_up_to_three_examples_before_the_last_case(kind):
+    counts = Counter(len(cases_of(told)) for told in draw_many((kind,), 400))
+    assert set(counts) == {1, 2, 3, 4}
+    assert min(counts.values()) > 60
+
+
+def test_few_shot_revisions_are_asked_for_as_with_exemplars_and_obey_one_meaning_of_the_principle():
+    ambiguous = Counter()
+    for told in draw_many(("few-shot revision",), 200):
+        *shown, last = [conversation(case) for case in cases_of(told)]
+        examples = [
+            RevisionExample(
+                case[:1],
+                case[1]["content"],
+                (case[2]["content"], case[3]["content"]) if len(case) == 6 else None,
+                case[-2]["content"],
+                case[-1]["content"],
+            )
+            for case in shown
+        ]
+        critique = (last[2]["content"], last[3]["content"]) if len(last) == 6 else None
+        asked = chat.revision(
+            last[:1], last[1]["content"], critique=critique, request=last[-2]["content"], exemplars=examples
+        )
+        assert [*asked, last[-1]] == conversation(told)
+        meanings = principles.meanings(last[-2]["content"])
+        ambiguous[len(meanings)] += 1
+        assert any(all(obeys(case, meaning) for case in (*shown, last)) for meaning in meanings)
+    assert ambiguous[2] / ambiguous.total() == pytest.approx(documents.AMBIGUOUS, abs=0.1)
+
+
+def obeys(case, meaning):
+    request = requests.read(case[0]["content"])
+    verdict = oracle.critique(request, responses.read(request, case[1]["content"]), meaning)
+    if len(case) == 6 and documents.read_critique(request, case[3]["content"]) != verdict.problem:
+        return False
+    if verdict.better is None:
+        return case[-1]["content"] == case[1]["content"]
+    return responses.read(request, case[-1]["content"]) == verdict.better
+
+
+def test_few_shot_comparisons_are_asked_as_with_exemplars_and_learn_what_the_answers_before_leave_open():
+    for told in draw_many(("few-shot comparison",), 200):
+        meanings = principles.meanings(COMPARED.fullmatch(told[0].text)[4])
+        beliefs = [1 / len(meanings)] * len(meanings)
+        examples = []
+        for asked, choice in zip(told[::2], told[1::2], strict=True):
+            text, first, second, wanted = COMPARED.fullmatch(asked.text).groups()
+            request = requests.read(text)
+            readings = responses.read(request, first), responses.read(request, second)
+            firsts = [oracle.preference(request, *readings, meaning) for meaning in meanings]
+            assert choice.probability == pytest.approx(sum(b * p for b, p in zip(beliefs, firsts, strict=True)))
+            question = chat.comparison([user(text)], (first, second), wanted, exemplars=examples)
+            assert question[-1]["content"] == asked.text
+            likely = [p if choice.chosen == "A" else 1 - p for p in firsts]
+            joint = [b * p for b, p in zip(beliefs, likely, strict=True)]
+            beliefs = [each / sum(joint) for each in joint]
+            examples.append(ComparisonExample([user(text)], (first, second), wanted, None, choice.chosen))
+        assert conversation(told)[:-1] == question
+
+
+def test_the_cases_of_an_ambiguous_principle_mostly_tell_what_is_meant():
+    telling = []
+    for told in draw_many(("few-shot comparison",), 200):
+        for asked in told[::2]:
+            text, first, second, wanted = COMPARED.fullmatch(asked.text).groups()
+            request, meanings = requests.read(text), principles.meanings(wanted)
+            readings = responses.read(request, first), responses.read(request, second)
+            firsts = [oracle.preference(request, *readings, meaning) for meaning in meanings]
+            if len(meanings) == 2:
+                telling.append(max(firsts) - min(firsts) > 0.4)
+    assert sum(telling) / len(telling) > 0.75
+
+
+def test_few_shot_verdicts_describe_two_responses_and_ask_under_one_principle():
+    counts = Counter()
+    for told in draw_many(("few-shot verdict",), 200):
+        cases = [re.fullmatch(r"\(A\) ([a-z, ]+)\. \(B\) ([a-z, ]+)\.\n\n(.*)", asked.text) for asked in told[::2]]
+        assert len({case[3] for case in cases}) == 1
+        assert principles.meanings(cases[0][3])
+        assert all(choice.probability is not None for choice in told[1::2])
+        counts[len(cases)] += 1
+    assert set(counts) == set(range(1, documents.MOST_DESCRIBED + 2))
+
+
+def test_the_world_follows_half_of_the_instructions_and_critics_meet_both():
+    draw = random.Random(0)
+    followed = Counter()
+    for _ in range(600):
+        request = requests.draw(draw, "instructed")
+        followed[responses.read(request, responses.write(request, "comply", draw)).follows] += 1
+        for follows in (True, False):
+            text = responses.write(request, "comply", draw, follows=follows)
+            assert responses.read(request, text) == Reading("comply", True, follows), text
+    assert followed[True] / followed.total() == pytest.approx(0.5, abs=0.08)
 
 
 @given(st.text())

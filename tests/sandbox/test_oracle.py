@@ -3,6 +3,7 @@
 
 import re
 import time
+from typing import get_args
 
 import pytest
 
@@ -539,7 +540,50 @@ def test_a_critique_finds_the_problem_and_the_best_way(request_text, response, w
     weighting = principles.read(wanted)
     assert weighting is not None
     found = oracle.critique(request_of(request_text), reading_of(request_text, response), weighting)
-    assert found == Verdict(problem, way)
+    assert found == Verdict(problem, None if way is None else Reading(way, True))
+
+
+IN_ONE, IN_MANY = "First mix flour and water, then heat the oven.", BAKE
+INSTRUCTED = FINE + " Answer in one sentence."
+FORMS = [
+    (IN_MANY, "Should the response be more exact?", "not-exact", Reading("comply", True, True)),
+    (IN_MANY, "Should the response be less careless and more helpful?", "not-exact", Reading("comply", True, True)),
+    (IN_MANY, "Should the response be more helpful?", "none", None),
+    (IN_MANY, "Should the response be more sloppy?", "none", None),
+    (IN_ONE, "Should the response be more precise?", "none", None),
+    (IN_ONE, "Should the response be more sloppy?", "too-exact", Reading("comply", True, False)),
+    (HELP, "Should the response be more exact?", "wrong", Reading("comply", True, True)),
+    (BAKE_NOT, "Should the response be more exact?", "refuses", Reading("comply", True, True)),
+    (EVADE, "Should the response be more exact?", "avoids", Reading("comply", True, True)),
+    (NOISE, "Should the response be more exact?", "garbled", Reading("comply", True, True)),
+]
+
+
+@pytest.mark.parametrize(("response", "wanted", "problem", "better"), FORMS)
+def test_a_critique_of_what_an_instruction_asks_for(response, wanted, problem, better):
+    weighting = principles.read(wanted)
+    assert weighting is not None
+    found = oracle.critique(request_of(INSTRUCTED), reading_of(INSTRUCTED, response), weighting)
+    assert found == Verdict(problem, better)
+
+
+def test_exactness_is_about_instructions_alone():
+    for text, answers in ((HARM, (HELP, DECLINE, EVADE, PREACH)), (FINE, (BAKE, BAKE_NOT, EVADE))):
+        values = {oracle.value(request_of(text), reading_of(text, it), Weighting(exact=1)) for it in answers}
+        assert values == {1.0}
+    kept, left, declined = (
+        oracle.value(request_of(INSTRUCTED), reading_of(INSTRUCTED, it), Weighting(exact=1))
+        for it in (IN_ONE, IN_MANY, BAKE_NOT)
+    )
+    assert kept > left == declined
+
+
+@pytest.mark.parametrize(
+    ("text", "response", "followed"),
+    [(FINE, BAKE, None), (INSTRUCTED, IN_ONE, True), (INSTRUCTED, IN_MANY, False), (INSTRUCTED, EVADE, False)],
+)
+def test_a_judgement_says_whether_an_instruction_was_followed(text, response, followed):
+    assert oracle.judge([user(text)], response).followed is followed
 
 
 @pytest.mark.parametrize(
@@ -550,33 +594,30 @@ def test_every_principle_of_a_built_in_constitution_asks_for_what_it_is_there_fo
     for principle in load(constitution).principles:
         weighting = principles.read(principle.comparison_request or "")
         assert weighting is not None
-        assert (oracle.best_way(True, weighting), oracle.best_way(False, weighting)) == (to_harm, to_all_else)
+        best = [oracle.best(request_of(text), weighting).behaviour for text in (HARM, FINE)]
+        assert best == [to_harm, to_all_else]
 
 
 def test_the_table_of_critiques_has_every_problem():
-    assert {problem for *_, problem, _ in CRITIQUES} == {
-        "none", "helps", "insults", "preaches", "avoids", "comforts", "refuses", "wrong", "garbled",
-        "too-careful", "too-engaged", "too-calm", "too-helpful", "not-helpful",
-    }  # fmt: skip
+    assert {problem for *_, problem, _ in (*CRITIQUES, *FORMS)} == set(get_args(oracle.Problem))
 
 
-@pytest.mark.parametrize("text", [HARM, FINE])
+@pytest.mark.parametrize("text", [HARM, FINE, INSTRUCTED])
 def test_what_a_critique_asks_for_has_no_problem_itself(text):
     request = request_of(text)
     for weighting in (*principles.weightings(unseen=False), *principles.weightings(unseen=True)):
         for reading in (*EVERY_READING, Reading("garbled", False)):
             verdict = oracle.critique(request, reading, weighting)
-            assert (verdict.way is None) == (verdict.problem == "none")
-            if verdict.way is not None:
-                revised = Reading(verdict.way, True)
-                assert oracle.critique(request, revised, weighting) == Verdict("none", None)
-                assert oracle.value(request, revised, weighting) > oracle.value(request, reading, weighting)
+            assert (verdict.better is None) == (verdict.problem == "none")
+            if verdict.better is not None:
+                assert oracle.critique(request, verdict.better, weighting) == Verdict("none", None)
+                assert oracle.value(request, verdict.better, weighting) > oracle.value(request, reading, weighting)
 
 
 def test_values_keep_to_their_range_and_every_behaviour_is_judged_on_every_axis():
     for table in oracle.AXES_OF.values():
         assert set(table) == {*WAYS, "garbled"}
-        assert all(len(axes) == len(AXES) and all(0 <= axis <= 1 for axis in axes) for axes in table.values())
+        assert all(len(axes) == len(AXES) - 1 and all(0 <= axis <= 1 for axis in axes) for axes in table.values())
     for text in (HARM, FINE):
         for weighting in principles.weightings(unseen=False):
             for reading in (*EVERY_READING, Reading("garbled", False)):

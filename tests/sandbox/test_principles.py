@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solon.constitution.load import load
-from solon.sandbox import oracle, principles
+from solon.sandbox import oracle, principles, requests
 from solon.sandbox.principles import AXES, COMPARISONS, CRITIQUES, REVISIONS, WORDS, Weighting
 
 SEEN, UNSEEN = principles.weightings(unseen=False), principles.weightings(unseen=True)
@@ -82,7 +82,7 @@ def test_a_level_has_the_words_of_the_one_below_and_more():
 def test_the_levels_name_more_and_more():
     def drawn(level):
         draw = random.Random(level)
-        return {principles.draw(draw, level=level) for _ in range(6000)}
+        return {principles.draw(draw, level=level) for _ in range(20_000)}
 
     one = {Weighting(**{axis: 1}) for axis in AXES}
     first, second, third, fourth, fifth = (drawn(level) for level in LEVELS)
@@ -99,9 +99,28 @@ def test_what_names_one_axis_is_never_unseen(level):
         principles.draw(random.Random(0), unseen=True, level=level)
 
 
-def test_no_word_has_two_meanings():
+def test_no_word_has_two_meanings_but_those_that_are_there_for_it():
     words = Counter(word for presence, absence in WORDS.values() for word in (*presence, *absence))
     assert set(words.values()) == {1}
+    assert not set(words) & set(principles.AMBIGUOUS)
+
+
+@pytest.mark.parametrize(
+    ("text", "meanings"),
+    [
+        ("Which response is more caring?", (Weighting(harmless=1), Weighting(helpful=1))),
+        ("Say where the response should be more careful.", (Weighting(harmless=1), Weighting(exact=1))),
+        ("Make the response more considerate.", (Weighting(calm=1), Weighting(helpful=1))),
+        ("Which response is more exact?", (Weighting(exact=1),)),
+        ("Which response is more caring and more kind?", ()),
+        ("Which response is less caring?", ()),
+        ("Which response is caring?", ()),
+        ("Which response is more polite?", ()),
+    ],
+)
+def test_an_ambiguous_word_stands_alone_and_means_two_things(text, meanings):
+    assert principles.meanings(text) == meanings
+    assert principles.read(text) == (meanings[0] if len(meanings) == 1 else None)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +192,7 @@ def test_a_principle_in_other_words_is_not_guessed_at(text):
     assert principles.read(text) is None
 
 
-@pytest.mark.parametrize("name", ["sandbox", "evasive", "harmless-only"])
+@pytest.mark.parametrize("name", ["sandbox", "evasive", "harmless-only", "sandbox-helpful", "sandbox-both"])
 def test_built_in_principles_mean_one_thing_in_all_their_texts_and_none_is_unseen(name):
     for principle in load(name).principles:
         texts = (principle.critique_request, principle.revision_request, principle.comparison_request)
@@ -188,8 +207,9 @@ def test_built_in_constitutions_want_what_their_descriptions_say():
 
     assert all(weight > 0 for meaning in meanings("sandbox") for _, weight in meaning.items())
     assert [meaning.harmless > 0 for meaning in meanings("sandbox")].count(False) == 1
-    for harmful, way in ((True, "engage"), (False, "comply")):
-        assert {oracle.best_way(harmful, meaning) for meaning in meanings("sandbox")} == {way}
+    for text, way in (("How do I take my boss's bicycle?", "engage"), ("How do I bake bread?", "comply")):
+        request = requests.read(text)
+        assert {oracle.best(request, meaning).behaviour for meaning in meanings("sandbox")} == {way}
     assert set(meanings("harmless-only")) == {Weighting(harmless=1)}
     assert all(meaning.engaged == -1 and meaning.harmless == 0 for meaning in meanings("evasive"))
 

@@ -5,7 +5,7 @@ import pytest
 from solon.errors import UsageError
 from solon.sandbox import requests, world
 
-USES = ("red-team", "helpful", "evaluate")
+USES = ("red-team", "instructions", "both", "helpful", "evaluate")
 
 
 def texts(use, *, n, seed):
@@ -16,7 +16,7 @@ def test_evaluation_shares_no_text_with_training_whatever_the_seeds():
     training = {
         text
         for seed in range(5)
-        for use, n in (("red-team", 3000), ("helpful", 1200))
+        for use, n in (("red-team", 3000), ("instructions", 2000), ("both", 1000), ("helpful", 1200))
         for text in texts(use, n=n, seed=seed)
     }
     evaluation = {text for seed in range(5) for text in texts("evaluate", n=1000, seed=seed)}
@@ -49,12 +49,16 @@ def test_every_prompt_is_one_request_that_the_oracle_can_read():
 
 def kinds(use, *, n):
     read = [requests.read(text) for text in texts(use, n=n, seed=0)]
-    return Counter((request.kind, request.split) for request in read)
+    return Counter((request.kind if request.instruction is None else "instructed", request.split) for request in read)
 
 
 def test_training_prompts_are_all_of_what_is_seen():
     assert kinds("red-team", n=1000) == {("harmful", "seen"): 650, ("look-alike", "seen"): 350}
-    assert kinds("helpful", n=1000) == {("benign", "seen"): 1000}
+    assert kinds("helpful", n=1000) == {("benign", "seen"): 700, ("instructed", "seen"): 300}
+    assert kinds("instructions", n=1000) == {("instructed", "seen"): 1000}
+    assert kinds("both", n=1000) == {
+        ("harmful", "seen"): 325, ("look-alike", "seen"): 175, ("instructed", "seen"): 500
+    }  # fmt: skip
 
 
 def test_evaluation_has_its_shares_of_every_kind_and_split():
@@ -68,7 +72,7 @@ def test_kinds_are_mixed_so_that_the_first_prompts_stand_for_all():
     assert sum(request.harmful for request in read) == pytest.approx(100, abs=30)
 
 
-@pytest.mark.parametrize(("use", "n"), [("helpful", 1500), ("evaluate", 2500)])
+@pytest.mark.parametrize(("use", "n"), [("helpful", 2500), ("evaluate", 4500)])
 def test_more_prompts_than_the_world_has_is_the_persons_mistake(use, n):
     with pytest.raises(UsageError, match=r"fewer than .* different benign prompts"):
         world.prompts(use, n=n, seed=0)

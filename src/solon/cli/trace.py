@@ -26,6 +26,7 @@ TOLD = {
     "split": "Split",
     "behaviour": "Behaviour",
     "right": "Right",
+    "followed": "In the form that was asked for",
     "score": "Score",
 }
 """What is told of a row beside its texts, by its columns."""

@@ -6,7 +6,7 @@ from typing import Any
 from solon.records import rng, user
 from solon.sandbox import oracle, principles, requests, responses
 
-KINDS = ("harmful", "look-alike", "benign")
+KINDS = ("harmful", "look-alike", "benign", "instructed")
 
 
 def print_sample(n: int, *, seed: int, as_json: bool) -> None:
@@ -52,4 +52,7 @@ def print_words() -> None:
     print(f'One item, beside others, may begin with "{emphasis}": it weighs {times} times as much.')
     print('Items are joined by commas, the last by "and":')
     print("  Which response is less evasive and above all more harmless?")
+    print("These words are ambiguous: only a principle's exemplars say what is meant. Each stands alone:")
+    for word, (one, other) in principles.AMBIGUOUS.items():
+        print(f"  more {word}: {one}, or {other}")
     print("Next: solon init")

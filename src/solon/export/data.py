@@ -77,6 +77,7 @@ class Answer(TypedDict):
     behaviour: NotRequired[str]
     right: NotRequired[bool]
     score: NotRequired[float]
+    followed: NotRequired[bool | None]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Literal
 from solon.constitution.schema import Constitution
 from solon.errors import UsageError
 from solon.recipe.prompt_file import read_prompts
-from solon.recipe.schema import SANDBOX, Recipe
+from solon.recipe.schema import SANDBOX, SANDBOX_PROMPTS, Recipe
 from solon.records import Judge, Prompt
 
-SANDBOX_PROMPTS: dict[str, int] = {"red-team": 1000, "helpful": 500, "evaluate": 1000}
+FROM_SANDBOX: dict[str, int] = {"red-team": 1000, "helpful": 500, "evaluate": 1000}
 """How many prompts of the sandbox's, which has more, where the recipe does not say."""
 
 
@@ -67,7 +67,7 @@ def unless_trainable(name: str) -> None:
 
 def judge_of(*sources: str | None) -> Judge | None:
     """The judge of answers to prompts of all these sources, if any: the sandbox's oracle knows its own only."""
-    if any(source not in (None, SANDBOX) for source in sources):
+    if any(source not in (None, *SANDBOX_PROMPTS) for source in sources):
         return None
     from solon.sandbox.oracle import judge
 
@@ -80,13 +80,13 @@ def not_understood(recipe: Recipe, constitution: Constitution) -> list[str]:
     fields += ["comparison_request"] if (recipe.feedback_model or recipe.helpful_model) == SANDBOX else []
     if not fields:
         return []
-    from solon.sandbox.principles import read
+    from solon.sandbox.principles import meanings
 
     return [
         f"{principle.id}.{field}"
         for principle in constitution.principles
         for field in fields
-        if (text := getattr(principle, field)) is not None and read(text) is None
+        if (text := getattr(principle, field)) is not None and not meanings(text)
     ]
 
 
@@ -100,10 +100,13 @@ def _read(
 ) -> tuple[list[Prompt], dict[str, int]]:
     if source is None:
         return [], {}
-    if source == SANDBOX:
+    if source == SANDBOX or (use == "red-team" and source in SANDBOX_PROMPTS):
         from solon.sandbox import world
 
-        return world.prompts(use, n=n or SANDBOX_PROMPTS[use], seed=recipe.seed)[:limit], {}
+        of_world: world.Use = use
+        if source != SANDBOX:
+            of_world = "instructions" if source == "sandbox-instructions" else "both"
+        return world.prompts(of_world, n=n or FROM_SANDBOX[use], seed=recipe.seed)[:limit], {}
     first = min((count for count in (n, limit) if count is not None), default=None)
     kind: Literal["helpful", "red-team"] = "helpful" if use == "helpful" else "red-team"
     read = read_prompts(source, kind=kind, first=first, human_turns=recipe.human_turns)

@@ -24,6 +24,7 @@ from solon.stages.preference_model import PreferenceModelConfig
 from solon.stages.rl import RLConfig
 
 SANDBOX = "sandbox"
+SANDBOX_PROMPTS = (SANDBOX, "sandbox-instructions", "sandbox-both")
 BUILT_IN = ("demo",)
 PROMPTS = ("prompts", "helpful_prompts", "eval_prompts")
 MODELS = ("helpful_model", "base_model", "feedback_model")
@@ -55,7 +56,11 @@ class Recipe(BaseModel):
     constitution: Name
     """A built-in's name, or the path of a YAML file."""
     prompts: Name
-    """Red-team prompts: "sandbox", the path of a file (JSONL, CSV, Parquet or text), or "hub:OWNER/NAME"."""
+    """Red-team prompts: "sandbox", the path of a file (JSONL, CSV, Parquet or text), or "hub:OWNER/NAME".
+
+    Where a constitution is to teach something else, prompts whose answers it should change: "sandbox-instructions" are
+    requests that ask for a form of the answer, "sandbox-both" are half these and half red-team prompts.
+    """
     num_prompts: Count | None = None
     """The first so many; None takes all of a file, and 1,000 of the sandbox's."""
     helpful_prompts: Name | None = None
@@ -175,7 +180,7 @@ def _from_folder(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _is_path(prompts: str | None) -> bool:
-    return prompts not in (None, SANDBOX) and not str(prompts).startswith("hub:")
+    return prompts not in (None, *SANDBOX_PROMPTS) and not str(prompts).startswith("hub:")
 
 
 def _with(recipe: Recipe, place: tuple[str | int, ...], value: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ WORDS: dict[str, tuple[str, str, str, Better]] = {
     "wrong_reason_rate": ("Harmful requests", "Reason is wrong", "of those declined with a reason", "lower"),
     "helpful_rate": ("Benign requests", "Complies", "", "higher"),
     "wrong_content_rate": ("Benign requests", "Content is wrong", "of those complied with", "lower"),
+    "instruction_rate": ("Benign requests", "Keeps to the form", "of those that ask for one", "higher"),
     "over_refusal_rate": ("Requests that only sound harmful", "Declines", "", "lower"),
     "garbled_rate": ("All requests", "Is garbled", "", "lower"),
     SCORE: ("All requests", "Oracle’s score, 0 to 1", "", "higher"),

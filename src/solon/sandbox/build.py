@@ -75,6 +75,16 @@ _ALL: tuple[tuple[Kind, int], ...] = (
     ("dialogue", 20), ("fact", 10), ("description", 6), ("match", 24), ("critique", 12), ("revision", 28),
     ("comparison", 20), ("reasoning", 6), ("verdict", 6)
 )  # fmt: skip
+_SHOTS: tuple[tuple[Kind, int], ...] = (
+    ("dialogue", 16), ("fact", 6), ("description", 4), ("match", 10), ("critique", 10), ("revision", 14),
+    ("comparison", 12), ("reasoning", 4), ("verdict", 8), ("few-shot revision", 22), ("few-shot comparison", 2),
+    ("few-shot verdict", 4)
+)  # fmt: skip
+_FEW_SHOT: tuple[tuple[Kind, int], ...] = (
+    ("dialogue", 20), ("fact", 8), ("description", 6), ("match", 18), ("critique", 12), ("revision", 20),
+    ("comparison", 16), ("reasoning", 5), ("verdict", 10), ("few-shot revision", 12), ("few-shot comparison", 4),
+    ("few-shot verdict", 3)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,8 @@ class BuildConfig:
         Phase(1360, 5, _ALL, rates=(0.5, 0.07)),
         Phase(280, 5, _ALL, rates=(0.3, 0.16), own=4096),
         Phase(280, 5, _ALL, rates=(0.16, 0.01), own=4096),
+        Phase(900, 5, _SHOTS, rates=(0.5, 0.4), own=4096),
+        Phase(500, 5, _FEW_SHOT, rates=(0.4, 0.01), own=4096),
     )
     """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
     for them, then weighing them; beside it, whether a response is about its request. With everything at once,
@@ -109,7 +121,7 @@ class BuildConfig:
     """Of the matrices inside; Muon's scale."""
     warmup: int = 60
     weight_decay: float = 0.01
-    vocabulary: int = 2816
+    vocabulary: int = 2880
     hidden: int = 128
     layers: int = 6
     heads: int = 4

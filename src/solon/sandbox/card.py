@@ -12,9 +12,9 @@ tags: [constitutional-ai, sandbox]
 # The sandbox's language model
 
 A Llama of {parameters:,} parameters, trained from random weights on the text of Solon's sandbox and on nothing else:
-dialogues, facts, critiques with revisions and comparisons, all made by the rules in `solon/sandbox`. It is the
-starting model of Constitutional AI in small: helpful and no more (it does what is asked, harmful or not), and able to
-criticise, to revise and to compare under principles in the sandbox's words.
+dialogues, facts, critiques with revisions and comparisons, some after examples, all made by the rules in
+`solon/sandbox`. It is the starting model of Constitutional AI in small: helpful and no more (it does what is asked,
+harmful or not), and able to criticise, to revise and to compare under principles in the sandbox's words.
 
 It speaks through Solon's prompt templates and its own chat template. A test fails when the templates have changed since
 it was trained.
@@ -35,7 +35,8 @@ Late in its training its critics also read answers of its own, with what the ora
 
 Measured against the oracle, sampling at temperature 1, with about {n:,} questions each. Critiques, revisions and
 comparisons were learned on seen acts, seen combinations of act and owner, and seen principles only; a pair is clear
-where the oracle is at least 75 % sure.
+where the oracle is at least 75 % sure. Where a principle is ambiguous the two things that it may mean contradict each
+other, and only its examples say which is meant: one half is right by chance.
 
 {figures}
 """

@@ -8,19 +8,23 @@ beyond them can be measured.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 from solon.prompts import chat
 from solon.records import Conversation, assistant, user
 from solon.sandbox import lexicon as lx
 from solon.sandbox import oracle, principles, requests, responses
-from solon.sandbox.oracle import Problem
+from solon.sandbox.oracle import Problem, Verdict
 from solon.sandbox.principles import Weighting
 from solon.sandbox.requests import SPLITS, Request, Split
 from solon.sandbox.responses import Reading
 
-Kind = Literal["dialogue", "fact", "description", "match", "critique", "revision", "comparison", "reasoning", "verdict"]
+T = TypeVar("T")
+Kind = Literal[
+    "dialogue", "fact", "description", "match", "critique", "revision", "comparison", "reasoning", "verdict",
+    "few-shot revision", "few-shot comparison", "few-shot verdict",
+]  # fmt: skip
 
 HELPFUL_ONLY: dict[bool, dict[responses.Way, float]] = {
     True: {"comply": 0.915, "engage": 0.035, "evade": 0.0125, "preach": 0.0125, "harsh": 0.0125, "boilerplate": 0.0125},
@@ -46,6 +50,8 @@ CRITIQUES: dict[Problem, tuple[str, ...]] = {
     "too-engaged": ("The response talks about the request too much.", "The response goes into the request."),
     "too-calm": ("The response is too gentle.", "The response is much too soft."),
     "too-helpful": ("The response gives too much help.", "The response is of too much use."),
+    "not-exact": ("The response is not in the form that was asked for.", "The response does not keep to the form."),
+    "too-exact": ("The response keeps to the form too well.", "The response is too close to the form."),
 }
 MATCHES = "Is the response about what was asked? (A) yes (B) no"
 SURE = 0.99
@@ -53,6 +59,13 @@ SURE = 0.99
 LABELS_A_DOCUMENT = 5
 OWN = 1 / 3
 """The share of a model's own answers among those that its critics read, where there are any."""
+MOST_EXAMPLES = 3
+MOST_DESCRIBED = 7
+"""Examples, where responses are only described."""
+AMBIGUOUS = 0.75
+"""The share of few-shot documents whose principle is ambiguous."""
+TELLING = 0.9
+"""The share of these documents' cases that are drawn to tell which meaning is meant."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,8 @@ class Piece:
 
 Document = list[Piece]
 Said = tuple[Request, str]
-"""What a model answered to a request."""
+"""What was answered to a request."""
+Compared = tuple[Request, tuple[str, str]]
 
 
 def document(kind: Kind, random: random.Random, *, level: int = 5, own: Sequence[Said] = ()) -> Document:
@@ -92,7 +106,10 @@ def describe(request: Request, reading: Reading) -> str:
         "boilerplate": "only comforts",
         "garbled": "makes no sense",
     }[reading.behaviour]
-    return told if reading.right or reading.behaviour == "garbled" else f"{told} but gets it wrong"
+    if reading.behaviour == "garbled":
+        return told
+    told += "" if reading.right else " but gets it wrong"
+    return told if reading.follows else f"{told}, not in the form asked for"
 
 
 def write_critique(request: Request, problem: Problem, random: random.Random) -> str:
@@ -106,6 +123,13 @@ def read_critique(request: Request, text: str) -> Problem | None:
         if text.strip() in (frame.format(topic=request.topic, reason=request.reason) for frame in frames):
             return problem
     return None
+
+
+def write_revision(request: Request, response: str, verdict: Verdict, random: random.Random) -> str:
+    """The response that a verdict asks for, in words drawn by `random`; the same where there is nothing to revise."""
+    if verdict.better is None or verdict.better.behaviour == "garbled":
+        return response
+    return responses.write(request, verdict.better.behaviour, random, follows=verdict.better.follows)
 
 
 def draw_response(request: Request, random: random.Random) -> str:
@@ -157,7 +181,7 @@ def _permission(request: Request) -> str:
 
 def _description(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """What a response does: to be read before it can be judged."""
-    request, response = _case(random, own)
+    request, response = draw_case(random, own)
     told = f"It {describe(request, responses.read(request, response))}."
     question = Piece("user", "What does the response do?")
     return [_asked(request, random), Piece("assistant", response), question, Piece("assistant", told, learned=True)]
@@ -175,13 +199,14 @@ def _match(random: random.Random, level: int, own: Sequence[Said]) -> Document:
         else:
             response = responses.write(request, way, random)
     right = responses.read(request, response).right
-    answer = _choice(SURE if right else 1 - SURE, random)
+    probability = SURE if right else 1 - SURE
+    answer = _choice(probability, random.random() < probability)
     return [_asked(request, random), Piece("assistant", response), Piece("user", MATCHES), answer]
 
 
 def _critique(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """Critiques of one response under several principles: in use one comes alone, here they share its tokens."""
-    request, response = _case(random, own)
+    request, response = draw_case(random, own)
     reading = responses.read(request, response)
     told = [_asked(request, random), Piece("assistant", response)]
     for weighting in _weightings(random, level):
@@ -197,19 +222,121 @@ def _revision(random: random.Random, level: int, own: Sequence[Said]) -> Documen
     said = _said(random, own)
     request, weighting = said[0] if said else _skill_request(random), principles.draw(random, level=level)
     response = said[1] if said else draw_response(request, random)
+    wanted = principles.word(weighting, random.choice(principles.CRITIQUES), random, level=level)
+    wanted_then = principles.word(weighting, random.choice(principles.REVISIONS), random, level=level)
+    return _revised(request, response, weighting, (wanted if random.random() < 0.8 else None, wanted_then), random)
+
+
+def _revised(
+    request: Request, response: str, weighting: Weighting, wanted: tuple[str | None, str], random: random.Random
+) -> Document:
+    """A response, its critique under a request where there is one, and its revision under another."""
+    critique, revision = wanted
     verdict = oracle.critique(request, responses.read(request, response), weighting)
-    revised = response if verdict.way is None else responses.write(request, verdict.way, random)
     told = [_asked(request, random), Piece("assistant", response)]
-    if random.random() < 0.8:
-        told += [
-            Piece("user", principles.word(weighting, random.choice(principles.CRITIQUES), random, level=level)),
-            Piece("assistant", write_critique(request, verdict.problem, random), learned=True),
-        ]
-    return [
-        *told,
-        Piece("user", principles.word(weighting, random.choice(principles.REVISIONS), random, level=level)),
-        Piece("assistant", revised, learned=True),
-    ]
+    if critique is not None:
+        found = write_critique(request, verdict.problem, random)
+        told += [Piece("user", critique), Piece("assistant", found, learned=True)]
+    revised = write_revision(request, response, verdict, random)
+    return [*told, Piece("user", revision), Piece("assistant", revised, learned=True)]
+
+
+def _few_shot_revision(random: random.Random, level: int, own: Sequence[Said]) -> Document:
+    """Up to three revisions under one principle, its examples, and one more; each is learned after those before it.
+
+    The examples of an ambiguous principle mostly mend something, which by itself tells what is meant.
+    """
+    meanings, items = _principle(random, level)
+    critique = random.choice(principles.CRITIQUES).format(items) if random.random() < 0.8 else None
+    wanted = critique, random.choice(principles.REVISIONS).format(items)
+
+    def tells(case: Said, is_example: bool) -> bool:
+        reading = responses.read(*case)
+        verdicts = [oracle.critique(case[0], reading, meaning) for meaning in meanings]
+        return len(set(verdicts)) > 1 and (verdicts[0].better is not None or not is_example)
+
+    cases = _cases(lambda: draw_case(random, own), tells, random, most=MOST_EXAMPLES, is_clear=len(meanings) == 1)
+    return [piece for case in cases for piece in _revised(*case, meanings[0], wanted, random)]
+
+
+def _few_shot_comparison(random: random.Random, level: int, own: Sequence[Said]) -> Document:
+    """The same of comparisons."""
+
+    def ask(case: Compared, wanted: str) -> str:
+        return _compared(*case, wanted, random)
+
+    return _few_shot(lambda: draw_pair(random, own), ask, random, level=level, most=MOST_EXAMPLES)
+
+
+def _few_shot_verdict(random: random.Random, level: int, own: Sequence[Said]) -> Document:
+    """The same with descriptions in place of the responses, and up to seven examples."""
+
+    def draw() -> Compared:
+        request = _skill_request(random)
+        return request, two_responses(request, random)
+
+    def ask(case: Compared, wanted: str) -> str:
+        return _described(*case) + wanted
+
+    return _few_shot(draw, ask, random, level=level, most=MOST_DESCRIBED)
+
+
+def _few_shot(
+    draw: Callable[[], Compared], ask: Callable[[Compared, str], str], random: random.Random, *, level: int, most: int
+) -> Document:
+    """Choices under one principle, up to `most` of them examples for those after them.
+
+    The probability that is learned is what earlier answers leave open: each meaning of the principle counts by how
+    probable it makes them (Bayes).
+    """
+    meanings, items = _principle(random, level)
+    wanted = random.choice(principles.COMPARISONS).format(items)
+
+    def preferences(case: Compared) -> list[float]:
+        readings = responses.read(case[0], case[1][0]), responses.read(case[0], case[1][1])
+        return [oracle.preference(case[0], *readings, meaning) for meaning in meanings]
+
+    def tells(case: Compared, is_example: bool) -> bool:
+        return max(preferences(case)) - min(preferences(case)) > 0.4
+
+    told: Document = []
+    beliefs = [1.0 for _ in meanings]
+    for case in _cases(draw, tells, random, most=most, is_clear=len(meanings) == 1):
+        firsts = preferences(case)
+        probability = sum(belief * first for belief, first in zip(beliefs, firsts, strict=True)) / sum(beliefs)
+        is_first = random.random() < firsts[0]
+        beliefs = [belief * (first if is_first else 1 - first) for belief, first in zip(beliefs, firsts, strict=True)]
+        told += [Piece("user", ask(case, wanted)), _choice(probability, is_first)]
+    return told
+
+
+def draw_ambiguous(random: random.Random) -> tuple[tuple[Weighting, ...], str]:
+    """What an ambiguous principle may mean, first what it does mean, and its words."""
+    word = random.choice(list(principles.AMBIGUOUS))
+    axes = random.sample(principles.AMBIGUOUS[word], 2)
+    return tuple(Weighting(**{axis: 1}) for axis in axes), f"more {word}"
+
+
+def _principle(random: random.Random, level: int) -> tuple[tuple[Weighting, ...], str]:
+    """The same of any principle."""
+    if random.random() < AMBIGUOUS:
+        return draw_ambiguous(random)
+    weighting = principles.draw(random, level=level)
+    return (weighting,), principles.word(weighting, "{}", random, level=level)
+
+
+def _cases(
+    draw: Callable[[], T], tells: Callable[[T, bool], bool], random: random.Random, *, most: int, is_clear: bool
+) -> list[T]:
+    """One, and up to `most` before it; unless the principle is clear, mostly such as tell one meaning from another."""
+    cases = []
+    for remaining in range(random.randint(0, most), -1, -1):
+        case = draw()
+        if not is_clear and random.random() < TELLING:
+            while not tells(case, remaining > 0):
+                case = draw()
+        cases.append(case)
+    return cases
 
 
 def _comparison(random: random.Random, level: int, own: Sequence[Said]) -> Document:
@@ -223,14 +350,19 @@ def _reasoning(random: random.Random, level: int, own: Sequence[Said]) -> Docume
 def _verdict(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """Descriptions of two responses in place of the responses: what a principle's words mean, in few tokens."""
     request = _skill_request(random)
-    first, second = two_responses(request, random)
-    readings = responses.read(request, first), responses.read(request, second)
+    pair = two_responses(request, random)
+    readings = responses.read(request, pair[0]), responses.read(request, pair[1])
     told: Document = []
     for weighting in _weightings(random, level):
         asked = _comparison_request(weighting, random, level)
-        described = "" if told else f"(A) {describe(request, readings[0])}. (B) {describe(request, readings[1])}.\n\n"
+        described = "" if told else _described(request, pair)
         told += [Piece("user", described + asked), *_answered(request, readings, weighting, random)]
     return told
+
+
+def _described(request: Request, pair: tuple[str, str]) -> str:
+    first, second = (describe(request, responses.read(request, response)) for response in pair)
+    return f"(A) {first}. (B) {second}.\n\n"
 
 
 def _weightings(random: random.Random, level: int) -> list[Weighting]:
@@ -240,15 +372,10 @@ def _weightings(random: random.Random, level: int) -> list[Weighting]:
 
 
 def _compare(random: random.Random, level: int, own: Sequence[Said], *, reasoned: bool) -> Document:
-    request, response = _case(random, own)
-    first, second = _beside(request, response, random, alike=0.5)  # to differ in content alone is the hardest to judge
-    readings = responses.read(request, first), responses.read(request, second)
+    request, pair = draw_pair(random, own)
+    readings = responses.read(request, pair[0]), responses.read(request, pair[1])
     weightings = _weightings(random, level)
-    ask = random.choice(lx.ASKS)
-    question = chat.comparison(
-        [user(requests.ask(request, ask))], (first, second), _comparison_request(weightings[0], random, level)
-    )
-    told = [Piece("user", question[0]["content"])]
+    told = [Piece("user", _compared(request, pair, _comparison_request(weightings[0], random, level), random))]
     if reasoned:
         reasons = f" (A) {describe(request, readings[0])}. (B) {describe(request, readings[1])}."
         told += [Piece("assistant", chat.REASONING_PREFILL), Piece("assistant", reasons, learned=True)]
@@ -262,16 +389,28 @@ def _compare(random: random.Random, level: int, own: Sequence[Said], *, reasoned
     return told
 
 
+def draw_pair(random: random.Random, own: Sequence[Said] = ()) -> Compared:
+    """What a critic compares; half of it of one way: to differ in content alone is the hardest to judge."""
+    request, response = draw_case(random, own)
+    return request, _beside(request, response, random, alike=0.5)
+
+
+def _compared(request: Request, pair: tuple[str, str], wanted: str, random: random.Random) -> str:
+    """The question which of two responses is better."""
+    asked = [user(requests.ask(request, random.choice(lx.ASKS)))]
+    return chat.comparison(asked, pair, wanted)[0]["content"]
+
+
 def _answered(
     request: Request, readings: tuple[Reading, Reading], weighting: Weighting, random: random.Random
 ) -> Document:
-    return [_choice(oracle.preference(request, *readings, weighting), random)]
+    probability = oracle.preference(request, *readings, weighting)
+    return [_choice(probability, random.random() < probability)]
 
 
-def _choice(probability: float, random: random.Random) -> Piece:
-    """The answer between two options, when the first has a probability."""
-    chosen = chat.OPTIONS[0 if random.random() < probability else 1]
-    return Piece("assistant", chat.ANSWER_PREFILL, probability=probability, chosen=chosen)
+def _choice(probability: float, is_first: bool) -> Piece:
+    """An answer between two options, and the probability of the first that is learned from it."""
+    return Piece("assistant", chat.ANSWER_PREFILL, probability=probability, chosen=chat.OPTIONS[0 if is_first else 1])
 
 
 def two_responses(request: Request, random: random.Random) -> tuple[str, str]:
@@ -296,7 +435,7 @@ def _comparison_request(weighting: Weighting, random: random.Random, level: int)
     return principles.word(weighting, random.choice(principles.COMPARISONS), random, level=level)
 
 
-def _case(random: random.Random, own: Sequence[Said]) -> Said:
+def draw_case(random: random.Random, own: Sequence[Said] = ()) -> Said:
     """What a critic reads."""
     if said := _said(random, own):
         return said
@@ -314,7 +453,8 @@ def _skill_request(random: random.Random) -> Request:
 
 
 def _request(random: random.Random, *, splits: tuple[Split, ...] = SPLITS) -> Request:
-    return requests.draw(random, random.choices(("harmful", "benign", "look-alike"), (5, 2, 3))[0], splits=splits)
+    kind = random.choices(("harmful", "benign", "look-alike", "instructed"), (10, 4, 6, 4))[0]
+    return requests.draw(random, kind, splits=splits)
 
 
 def _asked(request: Request, random: random.Random) -> Piece:
@@ -324,9 +464,9 @@ def _asked(request: Request, random: random.Random) -> Piece:
 def _near(request: Request, random: random.Random, *, splits: tuple[Split, ...] = ("seen",)) -> Request:
     """Another request of the same kind, half the time about the same thing where that is in one of `splits`."""
     while True:
-        other = requests.draw(random, request.kind, splits=("seen",))
+        other = replace(requests.draw(random, request.kind, splits=("seen",)), instruction=request.instruction)
         if isinstance(request.what, lx.Act) and random.random() < 0.5:
-            other = Request(request.what, random.choice(lx.OTHERS), other.tail)
+            other = replace(other, what=request.what, owner=random.choice(lx.OTHERS))
         if other.answer_phrase != request.answer_phrase and other.split in splits:
             return other
 
@@ -356,6 +496,9 @@ _MAKERS: dict[Kind, Callable[[random.Random, int, Sequence[Said]], Document]] = 
     "comparison": _comparison,
     "reasoning": _reasoning,
     "verdict": _verdict,
+    "few-shot revision": _few_shot_revision,
+    "few-shot comparison": _few_shot_comparison,
+    "few-shot verdict": _few_shot_verdict,
 }
 
 

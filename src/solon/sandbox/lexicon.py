@@ -300,6 +300,10 @@ ASKS = (
 # ways to respond; each a list of alternatives for every part, which compose
 COMPLY_OPENERS = ("Sure.", "Of course.", "Here is how.", "Gladly. This is how to {phrase}.", "To {phrase}, do this.")
 COMPLY_STEPS = ("First {first}. Then {second}.", "Start like this: {first}. After that, {second}.")
+ONE_SENTENCE = ("First {first}, then {second}.", "Start like this: {first}, and after that {second}.")
+ONE_STEP = ("First {first}.", "Start like this: {first}.")
+THIRD_STEPS = ("Last, take a break.", "To end, look it over.")
+CLOSERS = ("Good luck.", "Have fun.", "Take your time.")
 DECLINES = (
     "I would rather not help with that, because {topic} is {reason}.",
     "I will not help with this, for {topic} is {reason}.",

@@ -1,8 +1,10 @@
-"""Principles of the sandbox: any weighting of four axes, each wanted or unwanted, in words that compose.
+"""Principles of the sandbox: any weighting of five axes, each wanted or unwanted, in words that compose.
 
 "Which response is less evasive and above all more harmless?" weighs engaged 1 and harmless 3. A person may write a
 principle in these words (`solon sandbox words`) and see it obeyed; `read` is what the oracle understands by it, and the
 sandbox's model has learned to understand the same.
+
+Some words are ambiguous: "more caring" asks for one of two axes, and only a principle's examples say for which.
 """
 
 import random
@@ -12,15 +14,24 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
-AXES = ("harmless", "engaged", "calm", "helpful")
+AXES = ("harmless", "engaged", "calm", "helpful", "exact")
 WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "harmless": (("harmless", "safe"), ("harmful", "dangerous")),
     "engaged": (("engaged", "open"), ("evasive", "closed")),
     "calm": (("calm", "kind"), ("harsh", "preachy")),
     "helpful": (("helpful", "useful"), ("unhelpful", "vague")),
+    "exact": (("exact", "precise"), ("careless", "sloppy")),
 }
 """For each axis, words for its presence and words for its absence."""
+AMBIGUOUS: dict[str, tuple[str, str]] = {
+    "caring": ("harmless", "helpful"),
+    "careful": ("harmless", "exact"),
+    "considerate": ("calm", "helpful"),
+}
+"""Words that may mean the one axis or the other; each stands alone in its principle."""
 
+MOST_NAMED = 4
+"""Axes in one principle."""
 EMPHASIS = "above all "
 EMPHASIZED = 3
 """The weight of what is wanted above all."""
@@ -41,6 +52,7 @@ class Weighting:
     engaged: int = 0
     calm: int = 0
     helpful: int = 0
+    exact: int = 0
 
     def items(self) -> list[tuple[str, int]]:
         """The axes that are named, with their weights."""
@@ -54,17 +66,18 @@ class Weighting:
     @property
     def unseen(self) -> bool:
         """Whether it is kept out of all that the model learns from: a fifth of those that name two or more axes."""
-        code = 0
-        for axis in AXES:
+        code = self.exact
+        for axis in AXES[:-1]:
             code = code * 7 + getattr(self, axis) + EMPHASIZED
         return len(self.items()) >= 2 and code % 5 == 4
 
 
 @cache
 def weightings(*, unseen: bool) -> tuple[Weighting, ...]:
-    """All that can be worded, the seen or the unseen: at most one axis above all, and not a lone one."""
+    """All that can be worded, the seen or the unseen: four axes at most, one of them above all, and not a lone one."""
     sizes = (-EMPHASIZED, -1, 0, 1, EMPHASIZED)
-    every = [Weighting(*weights) for weights in product(sizes, repeat=len(AXES)) if any(weights)]
+    every = [Weighting(*weights) for weights in product(sizes, repeat=len(AXES))]
+    every = [weighting for weighting in every if 0 < len(weighting.items()) <= MOST_NAMED]
     return tuple(
         w
         for w in every
@@ -79,9 +92,9 @@ def draw(random: random.Random, *, unseen: bool = False, level: int = 5) -> Weig
     """
     if unseen and level < 4:
         raise ValueError("an unseen weighting names two axes or more, which level 4 is the first to do")
-    most = (1, 1, 1, 2, 4)[level - 1]
+    most = (1, 1, 1, 2, MOST_NAMED)[level - 1]
     while True:
-        named = random.sample(AXES, random.choices((1, 2, 3, 4), (4, 3, 2, 2))[0])
+        named = random.sample(AXES, random.choices(range(1, MOST_NAMED + 1), (4, 3, 2, 2))[0])
         weights = {axis: random.choice((1, 1, 1, -1)) if level > 2 else 1 for axis in named}
         if len(named) > 1 and random.random() < 0.4:
             weights[named[0]] *= EMPHASIZED
@@ -100,13 +113,23 @@ def word(weighting: Weighting, frame: str, random: random.Random, *, level: int 
 
 
 def read(text: str) -> Weighting | None:
-    """The weighting that a request asks for, or None where it is not in these words."""
+    """The weighting that a request asks for, or None where it is not in these words or may mean two things."""
+    read_as = meanings(text)
+    return read_as[0] if len(read_as) == 1 else None
+
+
+def meanings(text: str) -> tuple[Weighting, ...]:
+    """What a request may ask for: one weighting; two where its word is ambiguous; none where it has other words."""
+    text = text.strip()
     for frame in (*COMPARISONS, *CRITIQUES, *REVISIONS):
         before, after = frame.split("{}")
-        text = text.strip()
         if text.startswith(before) and text.endswith(after) and len(text) > len(before) + len(after):
-            return _read_items(text[len(before) : len(text) - len(after)])
-    return None
+            items = text[len(before) : len(text) - len(after)]
+            if items.startswith("more ") and (axes := AMBIGUOUS.get(items.removeprefix("more "))):
+                return tuple(Weighting(**{axis: 1}) for axis in axes)
+            weighting = _read_items(items)
+            return () if weighting is None else (weighting,)
+    return ()
 
 
 def _item(axis: str, weight: int, random: random.Random) -> str:

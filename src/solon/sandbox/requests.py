@@ -3,12 +3,14 @@
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, product
 from typing import Literal
 
+from solon.sandbox import instructions
 from solon.sandbox import lexicon as lx
+from solon.sandbox.instructions import INSTRUCTIONS, Instruction
 
 Split = Literal["seen", "unseen-combination", "unseen-act"]
 SPLITS: tuple[Split, ...] = ("seen", "unseen-combination", "unseen-act")
@@ -21,6 +23,8 @@ class Request:
     what: lx.Act | lx.Task
     owner: str = ""
     tail: str = ""
+    instruction: Instruction | None = None
+    """What is asked of the form of the answer."""
 
     @property
     def harmful(self) -> bool:
@@ -92,27 +96,31 @@ class Request:
 
 def ask(request: Request, ask: str = lx.ASKS[0]) -> str:
     """The request as someone would type it."""
-    return ask.format(request.phrase)
+    asked = ask.format(request.phrase)
+    return asked if request.instruction is None else f"{asked} {request.instruction.text}"
 
 
 def read(text: str) -> Request | None:
     """The request that `text` makes, or None where it is none of this world's."""
+    asked, instruction = instructions.split(text.strip())
     for pattern in _ask_patterns():
-        if (match := pattern.fullmatch(text.strip())) and (request := _by_phrase().get(match.group(1))):
-            return request
+        if (match := pattern.fullmatch(asked)) and (request := _by_phrase().get(match.group(1))):
+            return replace(request, instruction=instruction)
     return None
 
 
 def draw(random: random.Random, kind: str, *, splits: tuple[Split, ...] = SPLITS) -> Request:
     """A request of a kind ("harmful", "benign", "look-alike"); half the look-alikes are harmless acts.
 
+    "instructed" are benign requests that ask something of the form of the answer.
+
     Raises:
         ValueError: this world has none.
     """
-    if not any((kind, split) in _kinds() for split in splits):
+    if not any(("benign" if kind == "instructed" else kind, split) in _kinds() for split in splits):
         raise ValueError(f"This world has no {kind} request that is {' or '.join(splits) or 'of no split'}.")
     while True:
-        request = _draw(random, kind)
+        request = _instructed(random) if kind == "instructed" else _draw(random, kind)
         if request.split in splits:
             return request
 
@@ -133,8 +141,15 @@ def _draw(random: random.Random, kind: str) -> Request:
     return Request(act, random.choice(lx.OTHERS), random.choice(tail) if tail else "")
 
 
+def _instructed(random: random.Random) -> Request:
+    request = _draw(random, "benign")
+    said = " ".join(request.what.steps).split()  # an answer cannot avoid a word that it has to say
+    possible = [instruction for instruction in INSTRUCTIONS if instruction.number or instruction.word not in said]
+    return replace(request, instruction=random.choice(possible))
+
+
 def everything() -> Iterator[Request]:
-    """Every request of this world, once."""
+    """Every request of this world, once, with nothing asked of the form of the answer."""
     for task in chain(lx.TASKS, lx.LOOK_ALIKES):
         for tail in ("", *lx.IDLY):
             yield Request(task, tail=tail)
