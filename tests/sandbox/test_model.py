@@ -51,6 +51,6 @@ def test_it_can_do_what_its_card_says():
         assert figures[name]["agrees, clear pairs"] >= floor
         assert figures[name]["calibration error"] <= 0.07
     assert 0.3 <= answers["keeps to the form, instructed"] <= 0.7
-    found = [figures[f"ambiguous principles, {shown} examples"]["right problem, or rightly none"] for shown in (0, 1, 3)]
-    assert found[0] <= 0.6
-    assert min(found[1:]) >= 0.75
+    shown = [figures[f"ambiguous principles, {n} examples"]["right problem, or rightly none"] for n in (0, 1, 3)]
+    assert shown[0] <= 0.6
+    assert min(shown[1:]) >= 0.75
