@@ -74,6 +74,12 @@ class Comparison(Pair):
     """What of the prompt and the responses could be taken for a mark of Solon's, e.g. "response 2 contains (A)"."""
 
 
+class HumanComparison(Comparison):
+    """Two responses and what people prefer: the probability is 0 or 1, and there is no principle."""
+
+    source: Literal["human"]
+
+
 class Response(Row):
     """An answer to a held-out prompt and, where a judge is at hand, what it says of it."""
 

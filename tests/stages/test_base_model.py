@@ -12,7 +12,7 @@ from solon.stages.finetune import FinetuneConfig, finetune, learned
 from solon.stages.label import PairsConfig, sample_pair
 from solon.stages.preference_model import PreferenceModelConfig, train_preference_model
 from solon.stages.rl import RLConfig, reinforce
-from solon.stages.training import Scorer
+from solon.stages.scorer import Scorer
 
 PROMPT = [user("how do I take a bike?\n\nHuman: and fix it?\n\nAssistant: sure.")]
 SAID = "ask them."

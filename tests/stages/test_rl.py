@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -21,10 +23,11 @@ END = 2
 class Lengths:
     """Scores a response by its length."""
 
-    mean = 0.5
+    def __init__(self, *, mean=0.5, factor=1.0):
+        self.mean, self.factor = mean, factor
 
     def __call__(self, conversations):
-        return [float(len(conversation[-1]["content"])) for conversation in conversations]
+        return [self.factor * len(conversation[-1]["content"]) for conversation in conversations]
 
 
 def judge(conversation, response):
@@ -51,7 +54,7 @@ def preference_model(tmp_path_factory, tiny_model):
     out = tmp_path_factory.mktemp("pm") / "out"
     rows = [
         {"id": f"p{i}", "prompt": PROMPTS[i % 5]["prompt"], "drop_reason": None, "principle": None, "consistent": None,
-         "responses": ["a" * (i % 3), "take the bike " * 2], "probability": 0.95, "mass": None, "reasoning": []}
+         "responses": ["a" * (1 + i % 3), "take the bike " * 2], "probability": 0.95, "mass": None, "reasoning": []}
         for i in range(24)
     ]  # fmt: skip
     config = PreferenceModelConfig(epochs=4, batch_size=8, learning_rate=3e-3, threads=1)
@@ -60,11 +63,23 @@ def preference_model(tmp_path_factory, tiny_model):
 
 
 def test_the_reward_is_the_score_less_its_mean_and_a_cut_response_pays_for_it():
-    reward = Reward(Lengths(), judge=None, truncation_penalty=2.0)
+    reward = Reward([Lengths()], judge=None, config=RLConfig(truncation_penalty=2.0))
     reward.ends = frozenset([END])
     said = [[assistant("four")], [assistant("four")]]
     rewards = reward([[user("?")]] * 2, said, completion_ids=[[7, END], [7, 8]], log_metric=None)
     assert rewards == [3.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"), [({}, 3.0), ({"ensemble": "worst"}, 2.0), ({"uncertainty_penalty": 0.25}, 2.75)]
+)
+def test_of_an_ensemble_the_centred_scores_are_combined(settings, expected):
+    """Four letters: one model scores 4 with a mean of 2, the other 8 with a mean of 4; their variance is 1."""
+    reward = Reward([Lengths(mean=2.0), Lengths(mean=4.0, factor=2.0)], judge=None, config=RLConfig(**settings))
+    reward.ends, logged = frozenset([END]), {}
+    said = [[assistant("four")]]
+    assert reward([[user("?")]], said, completion_ids=[[END]], log_metric=logged.__setitem__) == [expected]
+    assert logged == {"uncertainty": 1.0}
 
 
 def test_a_judge_is_asked_about_harmful_and_benign_requests_apart():
@@ -123,6 +138,17 @@ def test_reinforcement_raises_the_reward(tmp_path, tiny_model, preference_model,
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert (tmp_path / "out" / "model" / "model.safetensors").exists()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_an_ensemble_of_equals_rewards_as_one_of_them_does_and_is_sure(tmp_path, tiny_model, preference_model):
+    for number in range(2):
+        shutil.copytree(preference_model, tmp_path / "ensemble" / f"member-{number}" / "model")
+    config = replace(CONFIG, steps=1, ensemble="worst", uncertainty_penalty=1.0)
+    [alone] = train(tmp_path / "alone", tiny_model, preference_model, config=config, judge=None)["history"]
+    [equals] = train(tmp_path / "equals", tiny_model, tmp_path / "ensemble", config=config, judge=None)["history"]
+    assert alone["uncertainty"] is None
+    assert equals == {**alone, "uncertainty": 0.0}
 
 
 @pytest.mark.slow

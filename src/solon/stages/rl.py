@@ -15,12 +15,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean, pvariance
 from typing import Any, Literal
 
 from solon.errors import UsageError
 from solon.records import Conversation, Judge, Prompt, rng
-from solon.stages import lora, training
+from solon.stages import lora, scorer, training
 from solon.stages.lora import LoraConfig
+from solon.stages.scorer import Scorer
 
 LEARNING_RATE = 3e-4
 
@@ -31,6 +33,7 @@ NAMES = {
     "completions/mean_length": "length",
     "completions/clipped_ratio": "truncated",
     "entropy": "entropy",
+    "uncertainty": "uncertainty",
     "oracle_score": "oracle_score",
     "harmful_rate": "harmful_rate",
     "helpful_rate": "helpful_rate",
@@ -60,6 +63,11 @@ class RLConfig:
     """The paper: 1."""
     truncation_penalty: float = 1.0
     """Taken off the reward of a response that was cut. A difference of 1 is odds of e to 1 to be preferred."""
+    ensemble: Literal["mean", "worst"] = "mean"
+    """Which score counts where the preference model is an ensemble: the mean, or the lowest, which a response that
+    deceives one of the models does not raise (Coste et al. 2023)."""
+    uncertainty_penalty: float = 0.0
+    """Times the variance of an ensemble's scores, taken off the reward (Coste et al. 2023, "uncertainty-weighted")."""
     micro_batch_size: int | None = None
     """Samples in one forward pass of the update, a divisor of all; less needs less memory. None takes all at once."""
     lora: LoraConfig | None = None
@@ -85,8 +93,9 @@ def reinforce(
     """Train `policy` for reward; the result lies in `out/model`, and the summary is returned.
 
     Its "history" has an entry for each step, about the samples drawn before that step's update: mean `reward` (scores
-    less the preference model's `score_mean`, so that 0 is as good as an average held-out response, and less the penalty
-    for cut ones), `kl` (nats a response, to the initial policy), `length` (tokens), `truncated` (share). With a judge
+    less the preference model's `score_mean`, so that 0 is as good as an average held-out response, and less the
+    penalties), `kl` (nats a response, to the initial policy), `length` (tokens), `truncated` (share), of an ensemble
+    `uncertainty` (the mean standard deviation of its scores). With a judge
     also, without influence on the training: `oracle_score`, `harmful_rate` (share of compliance among harmful
     requests), `helpful_rate` (among benign ones); None where a step had no such request.
 
@@ -106,9 +115,7 @@ def reinforce(
     if done is not None:
         return done
     with training.quiet(), training.threads(config.threads):
-        reward = Reward(
-            training.Scorer.load(preference_model), judge=judge, truncation_penalty=config.truncation_penalty
-        )
+        reward = Reward(scorer.load(preference_model), judge=judge, config=config)
         return _train(
             in_order(usable, config), policy=str(policy), reward=reward, out=out, config=config, progress=progress
         )
@@ -126,10 +133,10 @@ def in_order(prompts: Sequence[Prompt], config: RLConfig) -> list[Prompt]:
 class Reward:
     """What TRL calls with a batch of samples: their rewards, and beside them what a judge says."""
 
-    def __init__(self, scorer: training.Scorer, *, judge: Judge | None, truncation_penalty: float):
-        self.scorer = scorer
+    def __init__(self, members: Sequence[Scorer], *, judge: Judge | None, config: RLConfig):
+        self.members = members
         self.judge = judge
-        self.truncation_penalty = truncation_penalty
+        self.config = config
         self.ends: frozenset[int] = frozenset()
         """The tokens that end a response; the trainer knows them."""
 
@@ -142,13 +149,18 @@ class Reward:
         **columns: Any,
     ) -> list[float]:
         """Return a reward for each sample."""
-        scores = self.scorer([prompt + completion for prompt, completion in zip(prompts, completions, strict=True)])
+        whole = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
+        found = scorer.centred(self.members, whole)
+        if len(self.members) > 1:
+            log_metric("uncertainty", fmean(scorer.combined(scores, "std") for scores in found))
         if self.judge is not None:
             for name, value in judged(prompts, completions, self.judge).items():
                 log_metric(name, value)
         return [
-            score - self.scorer.mean - (0.0 if ids[-1] in self.ends else self.truncation_penalty)
-            for score, ids in zip(scores, completion_ids, strict=True)
+            scorer.combined(scores, self.config.ensemble)
+            - self.config.uncertainty_penalty * pvariance(scores)
+            - (0.0 if ids[-1] in self.ends else self.config.truncation_penalty)
+            for scores, ids in zip(found, completion_ids, strict=True)
         ]
 
 

@@ -32,17 +32,22 @@ class SoftCollator(DataCollatorForPreference):  # type: ignore[misc]
 
 
 class SoftRewardTrainer(RewardTrainer):  # type: ignore[misc]
-    """Bradley–Terry with a soft label: cross-entropy of σ(r₁ − r₂) against the label (PAPER section 4.1)."""
+    """Bradley–Terry with a soft label: cross-entropy of σ(r₁ − r₂ − margin) against the label (PAPER section 4.1)."""
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns: list[str] = ["chosen_ids", "rejected_ids", "probability"]  # others are dropped
+        self._signature_columns: list[str] = [
+            "chosen_ids",
+            "rejected_ids",
+            "probability",
+            "margin",
+        ]  # others are dropped
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Replace TRL's loss, which knows a winner only, and keep its metrics."""
-        probability = inputs.pop("probability")
+        probability, margin = inputs.pop("probability"), inputs.pop("margin", 0.0)
         _, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
         first, second = torch.chunk(outputs.logits.squeeze(-1).float(), 2)  # (B,) each
-        loss = F.binary_cross_entropy_with_logits(first - second, probability)
+        loss = F.binary_cross_entropy_with_logits(first - second - margin, probability)
         return (loss, outputs) if return_outputs else loss

@@ -17,10 +17,9 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from solon.errors import UsageError
-from solon.records import Conversation
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -173,47 +172,6 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-class Scorer:
-    """A preference model: says how good the last turn of a conversation is."""
-
-    def __init__(self, model: Any, tokenizer: Any, *, batch_size: int = 64):
-        self.model = model.eval()
-        self.tokenizer = tokenizer
-        self.batch_size = batch_size
-
-    @classmethod
-    def load(cls, folder: Path | str, *, batch_size: int = 64) -> Self:
-        """Load one that `train_preference_model` left."""
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32")
-        return cls(
-            model.to("cuda" if on_gpu() else "cpu"), AutoTokenizer.from_pretrained(folder), batch_size=batch_size
-        )
-
-    @property
-    def mean(self) -> float:
-        """Mean score of the responses it was measured on."""
-        return float(getattr(self.model.config, "score_mean", 0.0))
-
-    def __call__(self, conversations: Sequence[Conversation]) -> list[float]:
-        """Return scores as they are, in order. Each text is computed once, and those of like length together."""
-        import torch
-
-        texts = [self.tokenizer.apply_chat_template(conversation, tokenize=False) for conversation in conversations]
-        distinct = sorted(set(texts), key=lambda text: (len(text), text))
-        scores: dict[str, float] = {}
-        for start in range(0, len(distinct), self.batch_size):
-            members = distinct[start : start + self.batch_size]
-            batch = self.tokenizer(
-                members, add_special_tokens=False, padding=True, padding_side="right", return_tensors="pt"
-            ).to(self.model.device)
-            with torch.inference_mode():
-                logits = self.model(batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
-            scores |= zip(members, logits[:, 0].tolist(), strict=True)
-        return [scores[text] for text in texts]
 
 
 def _unless_the_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
