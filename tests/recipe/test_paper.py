@@ -215,6 +215,26 @@ def test_a_prompt_in_two_files_under_one_id_is_told(tmp_path, recipe, kitchen):
     path.write_text('{"id": "p1", "prompt": "Why?"}\n')
     with pytest.raises(UsageError, match="the id 'p1' stands in both"):
         run(apply_settings(recipe, [f"prompts={path}", f"helpful_prompts={path}"]), out=tmp_path / "one")
+    path.write_text('{"id": "human-1", "prompt": "a"}\n')
+    people = tmp_path / "people.jsonl"
+    people.write_text('{"id": 1, "prompt": "a", "chosen": "yes", "rejected": "no"}\n')
+    with pytest.raises(UsageError, match="the id 'human-1' stands in both"):
+        run(apply_settings(recipe, [f"prompts={path}", f"human_comparisons={people}"]), out=tmp_path / "one")
+
+
+def test_what_people_prefer_is_learned_beside_the_labels(tmp_path, recipe, kitchen):
+    path = tmp_path / "people.jsonl"
+    pair = '{"prompt": "a", "chosen": "yes", "rejected": "no"}\n'
+    path.write_text(pair * 4 + '{"prompt": "a", "chosen": "yes", "rejected": "yes"}\n')
+    with_people = apply_settings(recipe, [f"human_comparisons={path}"])
+    run(with_people, out=tmp_path / "one", until="preference_model")
+    assert read_summary(tmp_path / "one" / "05-preference_model") == {"rows_seen": 16 + 5, "judged": True}
+    assert len(read_rows(tmp_path / "one" / "04-label")) == 16
+    run(apply_settings(with_people, ["num_human_comparisons=2"]), out=tmp_path / "two", until="preference_model")
+    assert read_summary(tmp_path / "two" / "05-preference_model")["rows_seen"] == 16 + 2
+    path.write_text(pair)
+    with pytest.raises(UsageError, match="05-preference_model was made with other settings"):
+        run(with_people, out=tmp_path / "one", until="preference_model")
 
 
 def test_stages_are_named_with_or_without_their_number():

@@ -89,7 +89,8 @@ def test_scientific_notation_is_a_number(tmp_path):
 def test_paths_are_taken_from_the_folder_of_the_recipe(tmp_path):
     (tmp_path / "weights").mkdir()
     text = "constitution: mine.yaml\nprompts: red.jsonl\nhelpful_model: weights\nfeedback_model: Qwen/Qwen3-8B\n"
-    recipe = load(written(tmp_path, text))
+    recipe = load(written(tmp_path, text + "human_comparisons: people.jsonl\n"))
+    assert recipe.human_comparisons == str(tmp_path / "people.jsonl")
     assert recipe.constitution == str(tmp_path / "mine.yaml")
     assert recipe.prompts == str(tmp_path / "red.jsonl")
     assert recipe.helpful_model == str(tmp_path / "weights")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solon.recipe import transcripts
-from solon.recipe.transcripts import awaiting, each_human_turn, read_transcript
+from solon.recipe.transcripts import answered, awaiting, each_human_turn, read_transcript
 from solon.records import assistant, user
 
 H, A = "\n\nHuman:", "\n\nAssistant:"
@@ -78,6 +78,16 @@ def test_where_nothing_awaits_an_answer_the_reason_is_said(turns, reason):
     with pytest.raises(ValueError, match="turn") as caught:
         awaiting(turns)
     assert str(caught.value) == reason
+
+
+def test_an_answer_is_parted_from_what_it_answers():
+    assert answered([user("a"), assistant("b"), assistant(" c ")]) == ([user("a")], "b\n\n c")
+    for turns, reason in (
+        ([user("a")], transcripts.NO_ANSWER),
+        ([user("a"), assistant(" ")], transcripts.EMPTY_ANSWER),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            answered(turns)
 
 
 def test_each_human_turn_is_a_prompt_with_all_before_it():

@@ -56,6 +56,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         "principles for comparison": len(constitution.for_comparison),
         "red-team prompts": kinds["red-team"],
         "helpful prompts": kinds["helpful"],
+        "human comparisons": sum(row["drop_reason"] is None for row in inputs.human_comparisons),
         "held-out prompts": len(inputs.eval_prompts),
         "held-out prompts that are trained on": sum(json.dumps(it["prompt"]) in seen for it in inputs.eval_prompts),
         "run folder": str(order.out or default_out(order, recipe)),

@@ -1,14 +1,16 @@
 """What a recipe's names stand for: prompts, models, and the judge that knows the truth of the sandbox."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from solon.constitution.schema import Constitution
 from solon.errors import UsageError
+from solon.recipe.comparison_file import Comparisons, read_comparisons
 from solon.recipe.prompt_file import read_prompts
 from solon.recipe.schema import SANDBOX, SANDBOX_PROMPTS, Recipe
-from solon.records import Judge, Prompt
+from solon.records import HumanComparison, Judge, Prompt, Row
 
 FROM_SANDBOX: dict[str, int] = {"red-team": 1000, "helpful": 500, "evaluate": 1000}
 """How many prompts of the sandbox's, which has more, where the recipe does not say."""
@@ -16,30 +18,38 @@ FROM_SANDBOX: dict[str, int] = {"red-team": 1000, "helpful": 500, "evaluate": 10
 
 @dataclass(frozen=True)
 class Inputs:
-    """The prompts of a run."""
+    """The prompts of a run, and what people prefer."""
 
     prompts: list[Prompt]
     """Red-team prompts, then helpful ones."""
     eval_prompts: list[Prompt]
+    human_comparisons: list[HumanComparison]
     notes: dict[str, dict[str, int]] = field(default_factory=dict)
     """What had to be done to the rows of each source that others made, and to how many of them."""
 
 
 def read_inputs(recipe: Recipe, *, limit: int | None = None) -> Inputs:
-    """Read the prompts of a recipe, at most the first `limit` of each kind.
+    """Read the prompts and human comparisons of a recipe, at most the first `limit` of each kind.
 
     Raises:
-        UsageError: a file cannot be read, or a prompt's id stands twice.
+        UsageError: a file cannot be read, or an id stands twice.
     """
     red_team, of_red_team = _read(recipe, recipe.prompts, "red-team", n=recipe.num_prompts, limit=limit)
     helpful, of_helpful = _read(recipe, recipe.helpful_prompts, "helpful", n=recipe.num_helpful_prompts, limit=limit)
     evaluated, of_evaluated = _read(recipe, recipe.eval_prompts, "evaluate", n=recipe.num_eval_prompts, limit=limit)
-    notes = {"prompts": of_red_team, "helpful_prompts": of_helpful, "eval_prompts": of_evaluated}
-    if twice := sorted({prompt["id"] for prompt in red_team} & {prompt["id"] for prompt in helpful}):
-        raise UsageError(
-            f"the id '{twice[0]}' stands in both {recipe.prompts} and {recipe.helpful_prompts}; change one"
-        )
-    return Inputs([*red_team, *helpful], evaluated, {source: told for source, told in notes.items() if told})
+    people = Comparisons()
+    if recipe.human_comparisons is not None:
+        first = _first(recipe.num_human_comparisons, limit)
+        people = read_comparisons(recipe.human_comparisons, first=first, seed=recipe.seed)
+    _unless_named_twice(recipe, {"prompts": red_team, "helpful_prompts": helpful, "human_comparisons": people.rows})
+    notes = {
+        "prompts": of_red_team,
+        "helpful_prompts": of_helpful,
+        "eval_prompts": of_evaluated,
+        "human_comparisons": dict(people.notes),
+    }
+    told = {source: found for source, found in notes.items() if found}
+    return Inputs([*red_team, *helpful], evaluated, people.rows, told)
 
 
 def model_name(name: str) -> str:
@@ -107,7 +117,7 @@ def _read(
         if source != SANDBOX:
             of_world = "instructions" if source == "sandbox-instructions" else "both"
         return world.prompts(of_world, n=n or FROM_SANDBOX[use], seed=recipe.seed)[:limit], {}
-    first = min((count for count in (n, limit) if count is not None), default=None)
+    first = _first(n, limit)
     kind: Literal["helpful", "red-team"] = "helpful" if use == "helpful" else "red-team"
     read = read_prompts(source, kind=kind, first=first, human_turns=recipe.human_turns)
     if all(prompt["drop_reason"] is not None for prompt in read.prompts):
@@ -116,3 +126,16 @@ def _read(
             f"{read.prompts[0]['drop_reason']}; give prompts that end with a human turn"
         )
     return read.prompts, read.notes
+
+
+def _first(*counts: int | None) -> int | None:
+    return min((count for count in counts if count is not None), default=None)
+
+
+def _unless_named_twice(recipe: Recipe, rows: Mapping[str, Sequence[Row]]) -> None:
+    found: dict[str, str] = {}
+    for key, of_key in rows.items():
+        for row in of_key:
+            if (other := found.setdefault(row["id"], key)) != key:
+                sources = f"{getattr(recipe, other)} and {getattr(recipe, key)}"
+                raise UsageError(f"the id '{row['id']}' stands in both {sources}; change one")

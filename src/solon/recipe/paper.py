@@ -1,7 +1,8 @@
 """The paper in order: each step takes what the steps before made, and the run folder keeps what it makes.
 
 Where we differ from the paper:
-1. Helpfulness comparisons are labelled by AI too, under the same constitution; the paper's are human (section 4.2).
+1. Helpfulness comparisons are labelled by AI too, under the same constitution, and people's are added where they are
+   given; the paper's are human (section 4.2).
 2. One set of prompts serves all steps; the paper generates a million more for reinforcement.
 """
 
@@ -181,12 +182,12 @@ def _reinforced(
         settings=_told(constitution, constitution.for_comparison),
         summary=lambda rows: {"flaws": flaws.counted(rows, recipe.critique.flaws)},
     )
-    comparisons = table.ask("04-label", labelling, model=feedback_model)
+    comparisons = [*table.ask("04-label", labelling, model=feedback_model), *table.inputs.human_comparisons]
     yield "04-label"
 
     preference_model = table.train(
         "05-preference_model",
-        partial(train_preference_model, comparisons, model=base_model, config=recipe.preference_model),
+        partial(train_preference_model, comparisons, model=base_model, config=recipe.preference_model, judge=judge),
         settings={
             "config": asdict(recipe.preference_model),
             "model": weights(base_model),

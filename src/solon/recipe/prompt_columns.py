@@ -62,40 +62,12 @@ def read_cells(cells: Mapping[str, Any], *, column: str) -> Reading:
     return Reading([each.prompt for each in usable[: 1 if both_the_same else None]], None, notes)
 
 
-@dataclass(frozen=True)
-class _Try:
-    """What came of reading one value."""
+def turns_of(value: Any, *, column: str, notes: set[str]) -> Conversation:
+    """The turns of a cell as they stand; `notes` gets what is odd about them.
 
-    prompt: Conversation
-    before_answer: Conversation
-    drop_reason: str | None
-
-
-def _try(value: Any, *, column: str, notes: set[str]) -> _Try:
-    turns: Conversation = []
-    try:
-        turns = _turns(value, column=column, notes=notes)
-        prompt, reason = awaiting(turns), None
-    except ValueError as error:
-        prompt, reason = turns or [user(_legible(value))], str(error)
-    is_answered = bool(turns) and turns[-1]["role"] == "assistant"
-    return _Try(prompt, turns[:-1] if is_answered else turns, reason)
-
-
-def _values(cells: Mapping[str, Any], *, column: str, notes: set[str]) -> list[Any]:
-    """The value to read, or both of a pair."""
-    value = cells.get(column)
-    if column == "chosen" and cells.get("rejected") is not None:
-        return [value, cells["rejected"]]
-    if column == "instruction" and isinstance(value, str):
-        for about in (cells.get(name) for name in ABOUT):
-            if isinstance(about, str) and about.strip():
-                notes.add(ABOUT_ADDED)
-                value = f"{value}\n\n{about}"
-    return [value]
-
-
-def _turns(value: Any, *, column: str, notes: set[str]) -> Conversation:
+    Raises:
+        ValueError: there are none.
+    """
     if value is None or value in ("", []):
         raise ValueError(EMPTY)
     if isinstance(value, list):
@@ -117,6 +89,45 @@ def _turns(value: Any, *, column: str, notes: set[str]) -> Conversation:
     return turns
 
 
+def legible(value: Any) -> str:
+    """What can be shown of a value that is no prompt."""
+    text = "" if value is None else value if isinstance(value, str) else str(value)
+    return text.encode("utf-8", "replace").decode()
+
+
+@dataclass(frozen=True)
+class _Try:
+    """What came of reading one value."""
+
+    prompt: Conversation
+    before_answer: Conversation
+    drop_reason: str | None
+
+
+def _try(value: Any, *, column: str, notes: set[str]) -> _Try:
+    turns: Conversation = []
+    try:
+        turns = turns_of(value, column=column, notes=notes)
+        prompt, reason = awaiting(turns), None
+    except ValueError as error:
+        prompt, reason = turns or [user(legible(value))], str(error)
+    is_answered = bool(turns) and turns[-1]["role"] == "assistant"
+    return _Try(prompt, turns[:-1] if is_answered else turns, reason)
+
+
+def _values(cells: Mapping[str, Any], *, column: str, notes: set[str]) -> list[Any]:
+    """The value to read, or both of a pair."""
+    value = cells.get(column)
+    if column == "chosen" and cells.get("rejected") is not None:
+        return [value, cells["rejected"]]
+    if column == "instruction" and isinstance(value, str):
+        for about in (cells.get(name) for name in ABOUT):
+            if isinstance(about, str) and about.strip():
+                notes.add(ABOUT_ADDED)
+                value = f"{value}\n\n{about}"
+    return [value]
+
+
 def _listed(turns: list[Any]) -> Conversation:
     """Turns as chat data sets have them, whatever else they hold beside role and content."""
     conversation: Conversation = []
@@ -130,9 +141,3 @@ def _listed(turns: list[Any]) -> Conversation:
             raise ValueError(f"a turn has the role {shortened(json.dumps(role, default=str))}")
         conversation.append({"role": role, "content": turn["content"]})
     return conversation
-
-
-def _legible(value: Any) -> str:
-    """What can be shown of a value that is no prompt."""
-    text = "" if value is None else value if isinstance(value, str) else str(value)
-    return text.encode("utf-8", "replace").decode()

@@ -18,7 +18,7 @@ to be asked for ("all").
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -78,8 +78,35 @@ def read_prompts(
             break
     if not collected.prompts and not collected.problems:
         collected.problems.append(_nothing_in(source))
-    _raise(collected.problems, source)
+    raise_all(collected.problems, source)
     return Prompts(collected.prompts[:first], dict(collected.notes))
+
+
+def given_id(cells: Mapping[str, Any], notes: set[str]) -> str:
+    """The id of a row that others made, or nothing where it has none that is a name, which is noted."""
+    given, id = cells.get("id"), ""
+    if isinstance(given, str | int) and not isinstance(given, bool):
+        id = str(given).strip()
+    if given is not None and not (id and id.isprintable() and len(id) <= LONGEST_ID):
+        notes.add(ID_NOT_USED)
+        return ""
+    return id
+
+
+def unused(name: str, times: Counter[str], taken: Container[str]) -> str:
+    """The name, or with "-2" and so on where it is taken; `times` counts how often each was wanted."""
+    while True:
+        times[name] += 1
+        candidate = name if times[name] == 1 else f"{name}-{times[name]}"
+        if candidate not in taken:
+            return candidate
+
+
+def raise_all(problems: list[str], source: str) -> None:
+    """Raise UsageError with the problems, if there are any."""
+    if problems:
+        rest = [f"{source}: and {len(problems) - MOST_REPORTED} more"] if len(problems) > MOST_REPORTED else []
+        raise UsageError("\n".join([*problems[:MOST_REPORTED], *rest]))
 
 
 @dataclass(frozen=True)
@@ -138,18 +165,10 @@ class _Collected:
                 notes.add(DUPLICATE)
             self._digests.add(digest)
             turn = "" if number == len(parts) else f"-turn-{number}"
-            name = self._unused(read.id + turn if read.id else f"{self.kind}-{digest}")
+            name = unused(read.id + turn if read.id else f"{self.kind}-{digest}", self._times, self._numbers)
             self._numbers[name] = row.number
             self.prompts.append({"id": name, "prompt": part, "drop_reason": reason, "kind": self.kind})
         return notes
-
-    def _unused(self, name: str) -> str:
-        """The name, or with "-2" and so on where it is taken."""
-        while True:
-            self._times[name] += 1
-            candidate = name if self._times[name] == 1 else f"{name}-{self._times[name]}"
-            if candidate not in self._numbers:
-                return candidate
 
 
 def _reader(row: Row, *, jsonl: bool, kind: Kind) -> Callable[[Row], _Read]:
@@ -169,12 +188,7 @@ def _foreign(row: Row, *, column: str, kind: Kind) -> _Read:
         raise ValueError(f'has no "{column}", which the rows before it have')
     reading = read_cells(row.cells, column=column)
     notes = reading.notes | {f'read from "{column}"' + (' and "rejected"' if column == "chosen" else "")}
-    given, id = row.cells.get("id"), ""
-    if isinstance(given, str | int) and not isinstance(given, bool):
-        id = str(given).strip()
-    if given is not None and not (id and id.isprintable() and len(id) <= LONGEST_ID):
-        notes.add(ID_NOT_USED)
-        id = ""
+    id = given_id(row.cells, notes)
     return _Read(replace(reading, notes=notes), id and f"{kind}-{id}", is_strict=False)
 
 
@@ -217,9 +231,3 @@ def _nothing_in(source: str) -> str:
     if is_jsonl(source):
         return f'{source}:1: the file has no prompts; write one a line, e.g. {{"prompt": "Hello?"}}'
     return f"{source}: has no prompts"
-
-
-def _raise(problems: list[str], source: str) -> None:
-    if problems:
-        rest = [f"{source}: and {len(problems) - MOST_REPORTED} more"] if len(problems) > MOST_REPORTED else []
-        raise UsageError("\n".join([*problems[:MOST_REPORTED], *rest]))

@@ -26,7 +26,7 @@ from solon.stages.rl import RLConfig
 SANDBOX = "sandbox"
 SANDBOX_PROMPTS = (SANDBOX, "sandbox-instructions", "sandbox-both")
 BUILT_IN = ("demo",)
-PROMPTS = ("prompts", "helpful_prompts", "eval_prompts")
+SOURCES = ("prompts", "helpful_prompts", "eval_prompts", "human_comparisons")
 MODELS = ("helpful_model", "base_model", "feedback_model")
 SECTIONS = ("critique", "finetune", "pairs", "label", "preference_model", "rl", "evaluate")
 
@@ -69,6 +69,11 @@ class Recipe(BaseModel):
     eval_prompts: Name | None = None
     """Held out; what is answered to "sandbox" prompts is judged by its oracle. None evaluates nothing."""
     num_eval_prompts: Count | None = None
+
+    human_comparisons: Name | None = None
+    """What people prefer, learned beside the AI labels as in the paper, where it is helpfulness (section 4.2): the path
+    of a file, or "hub:OWNER/NAME", of transcripts "chosen" and "rejected" as in hh-rlhf, or with a "prompt" of both."""
+    num_human_comparisons: Count | None = None
 
     human_turns: Literal["last", "all"] = "last"
     """Of a conversation that others made the last human turn is a prompt, or each is, as in the paper (section 3.2)."""
@@ -129,7 +134,7 @@ def to_yaml(recipe: Recipe, *, folder: Path) -> str:
     told = recipe.model_dump(mode="json")
     if recipe.constitution not in constitutions.builtins():
         told["constitution"] = "constitution.yaml"
-    for key in PROMPTS:
+    for key in SOURCES:
         if _is_path(told[key]):
             told[key] = os.path.relpath(told[key], folder)
     for key in MODELS:
@@ -169,7 +174,7 @@ def _from_folder(recipe: Recipe, folder: Path) -> Recipe:
     changed: dict[str, str] = {}
     if recipe.constitution not in constitutions.builtins():
         changed["constitution"] = str(folder / recipe.constitution)
-    for key in PROMPTS:
+    for key in SOURCES:
         if _is_path(given := getattr(recipe, key)):
             changed[key] = str(folder / given)
     for key in MODELS:
@@ -201,13 +206,16 @@ _SHARE = (0, 1)
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
     **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads"), _AT_LEAST_ONE),
-    **dict.fromkeys(("upto", "most", "num_helpful_responses", "rank", "alpha"), _AT_LEAST_ONE),
+    **dict.fromkeys(("upto", "most", "num_helpful_responses", "num_models", "rank", "alpha"), _AT_LEAST_ONE),
     "helpful_ratio": (0, inf),
+    "human_ratio": (0, inf),
+    "margin_scale": (0, inf),
     "samples_per_prompt": (2, inf),
     "learning_rate": (1e-12, 1),
     "temperature": (0, inf),
     "kl": (0, inf),
     "truncation_penalty": (0, inf),
+    "uncertainty_penalty": (0, inf),
     "held_out": (0, 0.9),
     "dropout": (0, 0.9),
     "min_mass": _SHARE,

@@ -24,6 +24,8 @@ WINDOWS_LINES = "Windows line ends were made plain"
 NO_HUMAN_TURN = 'has no turn of the human\'s, e.g. "\\n\\nHuman: Hello?"'
 NOT_THE_HUMAN = "the last turn before the answer is not the human's"
 EMPTY_HUMAN_TURN = "the last turn of the human's is empty"
+NO_ANSWER = "the last turn is not the assistant's"
+EMPTY_ANSWER = "a response is empty"
 
 HUMAN = f"{SPEAKERS['user']}:"
 ASSISTANT = f"{SPEAKERS['assistant']}:"
@@ -87,6 +89,20 @@ def awaiting(turns: Conversation) -> Conversation:
     if not joined[-1]["content"].strip():
         raise ValueError(EMPTY_HUMAN_TURN)
     return _joined([turn for turn in joined if turn["content"].strip()])
+
+
+def answered(turns: Conversation) -> tuple[Conversation, str]:
+    """The turns that await an answer, as `awaiting` has them, and the answer: the assistant's last turn.
+
+    Raises:
+        ValueError: there is no answer, or nothing to answer.
+    """
+    joined = _joined(turns)
+    if not joined or joined[-1]["role"] != "assistant":
+        raise ValueError(NO_ANSWER)
+    if not (answer := joined[-1]["content"].strip()):
+        raise ValueError(EMPTY_ANSWER)
+    return awaiting(turns), answer
 
 
 def each_human_turn(conversation: Conversation) -> list[Conversation]:

@@ -128,7 +128,8 @@ def digest(rows: Iterable[Row]) -> str:
 
 def weights(model: str | Path) -> str:
     """What a model that is trained on is known by: the digest of its weights, or its name where they are not here."""
-    files = sorted(Path(model).glob("*.safetensors")) if Path(model).is_dir() else []
+    folder = Path(model)
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob("member-*/model/*.safetensors")])
     if not files:
         return str(model)
     found = hashlib.sha256()
