@@ -12,6 +12,7 @@ from solon.evaluate.metrics import judge_rows, metrics
 from solon.records import Comparison, Pair, Response, Revision, Scores, rng, user
 from solon.runs import open_run
 from solon.stages.flaws import FlawPolicies, counted
+from solon.stages.measures import HeldOut, measured
 
 CONSTITUTION = """\
 name: <b>kind & honest</b>
@@ -138,14 +139,21 @@ def _label(run, stage):
 
 def _preference_model(run, stage):
     draw = rng(0, "held-out")
-    rows = []
+    rows: list[HeldOut] = []
     for n in range(300):
-        label = draw.random() ** 0.6
-        rows.append({"id": f"p{n}", "label": label, "predicted": min(1, max(0, label + draw.gauss(0, 0.12)))})
-    (stage.folder / "held_out.json").write_text(json.dumps(rows))
-    agreement = {"value": 0.923, "low": 0.887, "high": 0.948, "n": 287}
-    held_out = {"n": 300, "agreement": agreement, "log_loss": 0.4312, "excess": 0.0213, "ece": 0.031}
-    stage.finish({"history": [{"step": 1, "loss": 0.69}], "held_out": {**held_out, "score_mean": 0.113}, "steps": 40})
+        label, is_human = abs(draw.random() ** 0.6 - n % 2), n % 3 == 0
+        apart = 4 * (label - 0.5) + draw.gauss(0, 0.5)
+        row: HeldOut = {
+            "id": f"p{n}",
+            "source": "human" if is_human else "ai",
+            "label": float(draw.random() < label) if is_human else label,
+            "predicted": 1 / (1 + math.exp(-apart)),
+            "scores": [apart / 2, -apart / 2],
+            "lengths": [round(40 + 6 * apart + draw.gauss(0, 12)), 40],
+            "judged": None if is_human else [label + draw.gauss(0, 0.2), 0.5],
+        }
+        rows.append(row)
+    stage.finish({"history": [{"step": 1, "loss": 0.69}], **measured(rows), "steps": 40})
 
 
 def _rl(run, stage):

@@ -19,7 +19,9 @@ CHARTS = {
         [{"step": n, "reward": 0.5 * n, "oracle_score": None} for n in (1, 2)]
     ),
     "gaps": lambda: charts.loss([{"step": 1, "loss": 1.0}, {"step": 2, "loss": None}, {"step": 3, "loss": 0.5}]),
-    "one comparison": lambda: charts.reliability([{"label": 1.0, "predicted": 1.0}]),
+    "one comparison": lambda: charts.reliability(
+        [{"predicted": 1.0, "label": {"value": 1.0, "low": 1.0, "high": 1.0, "n": 1}}]
+    ),
 }
 
 

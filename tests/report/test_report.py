@@ -69,7 +69,7 @@ def test_the_report_needs_nothing_beside_it_and_runs_nothing(run_folder):
 def test_tags_close_and_tables_have_captions(page):
     assert (page.open, page.unclosed) == ([], [])
     names = [tag for tag, _ in page.tags]
-    assert names.count("table") == names.count("caption") == 6
+    assert names.count("table") == names.count("caption") == 7
     assert names.count("svg") == names.count("figcaption") == 5
     assert names.count("article") == 20
     ids = [it["id"] for _, it in page.tags if "id" in it]
@@ -111,12 +111,34 @@ def test_rates_are_in_percent_with_their_intervals_and_directions(page):
 
 
 def test_the_preference_model_is_measured_and_drawn(run_folder):
+    page = page_of(run_folder)
+    text = " ".join(page.text.split())
+    assert "AllAI labelsPeople’s Comparisons 300 200 100 Prefers the response that the label does" in text
+    told = json.loads((run_folder / "05-preference_model/summary.json").read_text())
+    agreement = told["held_out"]["agreement"]
+    assert f"{100 * agreement['value']:.1f} % {100 * agreement['low']:.1f}–{100 * agreement['high']:.1f}" in text
+    longer = told["bias"]["length"]["longer_wins"]
+    for whose in ("preference_model", "labels"):
+        assert f"{100 * longer[whose]['value']:.1f} %" in text
+    within = told["bias"]["length"]["within"]
+    for whose in ("predicted", "label"):
+        assert f"{within[whose]['value']:.2f} {within[whose]['low']:.2f} to {within[whose]['high']:.2f}" in text
+    assert "Predicted by the preference model" in text
+
+
+def test_a_preference_model_without_people_or_an_oracle_is_told_of_alone(run_folder):
+    path = run_folder / "05-preference_model/summary.json"
+    told = json.loads(path.read_text())
+    del told["held_out"]["by_source"]
+    told["held_out"] |= {"oracle": None, "uncertainty": 0.123, "agreement": None}
+    told["bias"]["length"]["score"] = {"value": -0.5, "low": -0.6, "high": -0.4, "n": 300}
+    path.write_text(json.dumps(told))
     text = " ".join(page_of(run_folder).text.split())
-    assert "Comparisons 300 Prefers the response that the feedback model does 92.3 % (88.7–94.8)" in text
-    bare = json.loads((run_folder / "05-preference_model/held_out.json").read_text())
-    drawn = read(run_folder).held_out
-    (run_folder / "05-preference_model/held_out.json").write_text(json.dumps({"rows": bare}))
-    assert read(run_folder).held_out == drawn != []
+    assert "AI labels" not in text
+    assert "oracle scores clearly higher" not in text
+    assert "Prefers the response that the label does" not in text
+    assert "Standard deviation of a score among its models 0.1230" in text
+    assert "−0.50 −0.60 to −0.40 –" in text
 
 
 def test_principles_are_counted_by_draws_changes_and_comparisons(whole_run):
@@ -218,8 +240,8 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         ("01-critique/summary.json", '{"by_revision": [{"revision": "\\u001b[2J"}]}'),
         ("01-critique/summary.json", '{"files": 3, "rows": 1, "ok": 1, "dropped": {}}'),
         ("02-finetune/summary.json", '{"history": {"loss": 1}}'),
-        ("05-preference_model/held_out.json", "{}"),
-        ("05-preference_model/held_out.json", '{"rows": [{"label": 1, "predicted": 7}]}'),
+        ("05-preference_model/summary.json", '{"held_out": {"reliability": [{"predicted": 7}]}}'),
+        ("05-preference_model/summary.json", '{"bias": {"length": {"score": {"value": "<b>"}}}}'),
         ("06-rl/summary.json", '{"history": [{"step": 1, "reward": 1' + "0" * 400 + "}]}"),
         ("07-evaluate/metrics.json", '{"models": {"\\u001b[2J": {"harmful_rate": {"value": 2}}}}'),
         ("07-evaluate/metrics.json", "\udcff"),

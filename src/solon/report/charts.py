@@ -6,11 +6,9 @@ dark one.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
-from solon.evaluate.metrics import bootstrap
-from solon.report.read import AfterRevisions, Estimate, Prediction, TrainingStep
+from solon.report.read import AfterRevisions, Bin, Estimate, TrainingStep
 from solon.report.tables import TITLES
 
 INK, FAINT, GRID = "#22201c", "#6f6a60", "#e5e0d5"
@@ -23,7 +21,6 @@ DARK = {INK: "#e9e4d8", FAINT: "#a49d8f", GRID: "#3a372f", HELPFUL: "#e58a5f", S
 WIDTH = 290
 MOST_POINTS = 400
 """A longer history is thinned to so many points and the last one; more than one a pixel shows nothing."""
-BINS = 10
 PERCENT = "round(100 * datum.value) + ' %'"
 """How an axis writes a share, in vega's expressions."""
 
@@ -97,19 +94,11 @@ def loss(history: Sequence[TrainingStep]) -> Chart:
     return _panels(history, {"loss": ("Loss (nats a token)", SL)}, height=WIDTH * 0.6)
 
 
-def reliability(rows: Sequence[Prediction]) -> Chart:
+def reliability(bins: Sequence[Bin]) -> Chart:
     """Figure 9 of the paper, for the preference model: the mean label where it predicts p, in tenths of p."""
     import altair as alt
 
-    points = []
-    for low, high in pairwise(i / BINS for i in range(BINS + 1)):
-        last = high == 1
-        within = [row for row in rows if low <= row["predicted"] < high or (last and row["predicted"] >= 1)]
-        if within:
-            labels = [row["label"] for row in within]
-            bottom, top = bootstrap(labels, groups=range(len(labels)), seed=0)
-            mean = sum(row["predicted"] for row in within) / len(within)
-            points.append({"x": mean, "y": sum(labels) / len(labels), "y_low": bottom, "y_high": top, "n": len(labels)})
+    points = [{"x": it["predicted"], **_bar("y", it["label"]), "n": it["label"]["n"]} for it in bins]
     up = "Mean label"
     base = alt.Chart(alt.Data(values=points)).encode(x=_percent("x", alt.X, "Predicted by the preference model"))
     diagonal = alt.Chart(alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}])).mark_line(

@@ -17,10 +17,12 @@ from solon.report.read import Estimate, RunFolder, read
 from solon.report.tables import (
     TITLES,
     flaw_rows,
+    goes_by_rows,
     held_out_rows,
     metric_rows,
     models_in_order,
     principle_rows,
+    sources,
     split_rows,
     splits_in_order,
     stage_rows,
@@ -71,7 +73,9 @@ def _content(run: RunFolder) -> dict[str, Any]:
         "principles": principle_rows(run.constitution, revisions=run.revisions, labels=run.labels),
         "stages": stage_rows(run),
         "flaws": flaw_rows(run.summaries),
-        "held_out": held_out_rows(run.summaries["05-preference_model"]),
+        "held_out": held_out_rows(run.preference_model),
+        "sources": sources(run.preference_model),
+        "goes_by": goes_by_rows(run.preference_model),
         "traces": traces(run.revisions, answers=run.answers, titles=titles),
         "charts": {name: Markup(charts.to_svg(chart)) for name, chart in _charts(run)},
         "has_oracle_curve": any(step.get("oracle_score") is not None for step in run.reinforcement),
@@ -89,8 +93,8 @@ def _charts(run: RunFolder) -> Iterator[tuple[str, charts.Chart]]:
         yield "reinforcement", charts.reward_and_score(run.reinforcement)
     if any(step.get("loss") is not None and step.get("step") is not None for step in run.finetune):
         yield "finetune", charts.loss(run.finetune)
-    if run.held_out:
-        yield "reliability", charts.reliability(run.held_out)
+    if bins := run.preference_model.get("held_out", {}).get("reliability"):
+        yield "reliability", charts.reliability(bins)
 
 
 def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pyarrow as pa
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
@@ -24,6 +24,7 @@ T = TypeVar("T")
 STAGES = ("01-critique", "02-finetune", "03-pairs", "04-label", "05-preference_model", "06-rl", "07-evaluate")
 
 Share = Annotated[float, Field(ge=-1e-6, le=1 + 1e-6)]  # a mean of ones may end a little above 1
+Signed = Annotated[float, Field(ge=-1 - 1e-6, le=1 + 1e-6)]
 
 
 class Estimate(TypedDict):
@@ -85,15 +86,75 @@ class TrainingSummary(TypedDict, total=False):
     history: list[TrainingStep]
 
 
-class Prediction(TypedDict):
-    """A held-out comparison: the feedback model's label and the preference model's probability."""
+class Bin(TypedDict):
+    """Of the comparisons for which the preference model predicts about the same: its mean, and the mean label."""
 
-    label: Share
     predicted: Share
+    label: Estimate
 
 
-HeldOut = Annotated[list[Prediction], BeforeValidator(lambda it: it.get("rows") if isinstance(it, dict) else it)]
-"""05-preference_model/held_out.json: the rows, or an object whose "rows" they are."""
+class Beside(TypedDict, total=False):
+    """Something of the preference model, and the same of the labels."""
+
+    preference_model: Found
+    labels: Found
+
+
+class Fit(TypedDict, total=False):
+    """How well a preference model fits held-out labels."""
+
+    n: int
+    agreement: Found
+    log_loss: float | None
+    excess: float | None
+    ece: float | None
+    uncertainty: float | None
+    """Of an ensemble."""
+    reliability: list[Bin]
+
+
+class HeldOut(Fit, total=False):
+    """All held-out comparisons, and those of each source where there are two."""
+
+    by_source: dict[Literal["ai", "human"], Fit]
+    oracle: Beside | None
+
+
+class Correlation(TypedDict):
+    """A number in [-1, 1] with its 95 % interval."""
+
+    value: Signed
+    low: Signed
+    high: Signed
+
+
+class Correlations(TypedDict, total=False):
+    """Of the length of responses within a comparison with what is preferred."""
+
+    predicted: Correlation | None
+    label: Correlation | None
+
+
+class LengthBias(TypedDict, total=False):
+    """What the length of responses has to do with what is preferred."""
+
+    score: Correlation | None
+    within: Correlations
+    longer_wins: Beside
+
+
+class Bias(TypedDict, total=False):
+    """What the preference model goes by."""
+
+    length: LengthBias
+    first: Beside
+
+
+class PreferenceModelSummary(TypedDict, total=False):
+    """05-preference_model/summary.json."""
+
+    held_out: HeldOut
+    bias: Bias
 
 
 class Ending(TypedDict):
@@ -129,7 +190,7 @@ class RunFolder:
     revisions: list[Revision]
     by_revision: list[AfterRevisions]
     finetune: list[TrainingStep]
-    held_out: list[Prediction]
+    preference_model: PreferenceModelSummary
     reinforcement: list[TrainingStep]
     answers: list[Answer]
     metrics: Metrics | None
@@ -151,7 +212,9 @@ def read(run: Path) -> RunFolder:
     constitution = run / "constitution.yaml"
     critique = _json(run / "01-critique/summary.json", CritiqueSummary)
     finetune = _json(run / "02-finetune/summary.json", TrainingSummary)
-    held_out = _json(run / "05-preference_model/held_out.json", HeldOut)
+    preference_model: PreferenceModelSummary | None = _json(
+        run / "05-preference_model/summary.json", PreferenceModelSummary
+    )
     reinforcement = _json(run / "06-rl/summary.json", TrainingSummary)
     revisions = rows(run / "01-critique", Revision)
     labels = rows(run / "04-label", Judged)
@@ -171,7 +234,7 @@ def read(run: Path) -> RunFolder:
         revisions=revisions,
         by_revision=(critique or {}).get("by_revision", []),
         finetune=(finetune or {}).get("history", []),
-        held_out=held_out or [],
+        preference_model=preference_model or {},
         reinforcement=(reinforcement or {}).get("history", []),
         answers=answers,
         metrics=_json(run / "07-evaluate/metrics.json", Metrics),

@@ -3,12 +3,23 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from solon.constitution.schema import Constitution
 from solon.evaluate.metrics import SCORE
 from solon.records import Revision
-from solon.report.read import STAGES, Estimate, Judged, Metrics, Models, RunFolder
+from solon.report.read import (
+    STAGES,
+    Beside,
+    Correlation,
+    Estimate,
+    Fit,
+    Judged,
+    Metrics,
+    Models,
+    PreferenceModelSummary,
+    RunFolder,
+)
 
 TITLES = {"helpful-only": "Helpful-only", "sl-cai": "SL-CAI", "rl-cai": "RL-CAI"}
 """The models in the paper's order."""
@@ -38,10 +49,11 @@ WORDS: dict[str, tuple[str, str, str, Better]] = {
 
 HELD_OUT = {
     "n": "Comparisons",
-    "agreement": "Prefers the response that the feedback model does",
+    "agreement": "Prefers the response that the label does",
     "log_loss": "Log loss, in nats",
     "excess": "Log loss above that of the labels themselves",
     "ece": "Calibration error, expected",
+    "uncertainty": "Standard deviation of a score among its models",
 }
 """The measures of a preference model, by their key in its summary."""
 
@@ -171,21 +183,37 @@ def principle_rows(
     return rows
 
 
-def held_out_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Title and value of each measure in the "held_out" of a preference model's summary."""
-    found = summary.get("held_out")
-    measures = found if isinstance(found, dict) else {}
-    rows = []
-    for key, title in HELD_OUT.items():
-        value = measures.get(key)
-        interval = value if isinstance(value, dict) else {}
-        ends = [_number(interval.get(end)) for end in ("value", "low", "high")]
-        if None not in ends:
-            share, low, high = (100 * (end or 0) for end in ends)
-            rows.append((title, f"{share:.1f}{NBSP}% ({low:.1f}–{high:.1f})"))
-        elif (number := _number(value)) is not None:
-            rows.append((title, f"{number:,.0f}" if key == "n" else f"{number:.4f}"))
-    return rows
+def sources(summary: PreferenceModelSummary) -> list[str]:
+    """Whose comparisons the columns of `held_out_rows` are."""
+    titles = {"ai": "AI labels", "human": "People’s"}
+    return ["All", *(titles[source] for source in summary.get("held_out", {}).get("by_source", {}))]
+
+
+def held_out_rows(summary: PreferenceModelSummary) -> dict[str, list[Cell | None]]:
+    """Each measure of the preference model by its title: over all held-out comparisons, and of each source."""
+    held_out = summary.get("held_out", {})
+    parts: list[Fit] = [held_out, *held_out.get("by_source", {}).values()]
+    rows = {title: [_fitted(part.get(key)) for part in parts] for key, title in HELD_OUT.items()}
+    return {title: cells for title, cells in rows.items() if cells[0]}
+
+
+def goes_by_rows(summary: PreferenceModelSummary) -> dict[str, list[Cell | None]]:
+    """What the preference model goes by, and beside it what the labels do, by title."""
+    bias = summary.get("bias", {})
+    length = bias.get("length", {})
+    within = length.get("within", {})
+    shares: dict[str, Beside] = {
+        "Prefers the response that the oracle scores clearly higher": summary.get("held_out", {}).get("oracle") or {},
+        "Prefers the longer response": length.get("longer_wins", {}),
+        "Mean probability that the first response is better": bias.get("first", {}),
+    }
+    correlations = {
+        "Correlation with length, within a comparison": [within.get("predicted"), within.get("label")],
+        "Correlation of a response’s score with its length": [length.get("score"), None],
+    }
+    rows = {title: [_share(it.get("preference_model")), _share(it.get("labels"))] for title, it in shares.items()}
+    rows |= {title: [_correlation(it) for it in both] for title, both in correlations.items()}
+    return {title: cells for title, cells in rows.items() if any(cells)}
 
 
 def stage_rows(run: RunFolder) -> list[StageRow]:
@@ -231,6 +259,26 @@ def flaw_rows(summaries: Mapping[str, Mapping[str, Any]]) -> list[FlawRow]:
 def written(metric: str, value: float) -> str:
     """A value as it stands in the text: a share in percent with one decimal, a score with three."""
     return f"{value:.3f}" if metric == SCORE else f"{100 * value:.1f}{NBSP}%"
+
+
+def _fitted(value: Any) -> Cell | None:
+    """A measure of a fit: a count, a share with its interval, or another number."""
+    if isinstance(value, dict):
+        return _share(cast(Estimate, value))
+    if isinstance(value, int):
+        return Cell(f"{value:,}", "")
+    return None if value is None else Cell(f"{value:.4f}", "")
+
+
+def _share(estimate: Estimate | None) -> Cell | None:
+    return _cell("", estimate)
+
+
+def _correlation(found: Correlation | None) -> Cell | None:
+    if found is None:
+        return None
+    value, low, high = (f"{found[end]:.2f}".replace("-", "−") for end in ("value", "low", "high"))
+    return Cell(value, f"{low} to {high}")
 
 
 def _cell(metric: str, estimate: Estimate | None) -> Cell | None:
