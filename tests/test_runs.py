@@ -21,6 +21,10 @@ FILES = {"recipe.yaml": "constitution: harmless\nseed: 0\n", "constitution.yaml"
 SETTINGS = {"model": {"name": "a", "options": (1, 2)}, "temperature": 1.0}
 
 
+class Made(Row):
+    of: str
+
+
 def row(id: str, drop_reason: str | None = None) -> Row:
     return {"id": id, "prompt": [user("Hello?")], "drop_reason": drop_reason}
 
@@ -211,6 +215,19 @@ def test_rows_that_are_not_those_of_the_input_are_not_sealed(tmp_path, rows, kwa
         with pytest.raises(ValueError, match=message):
             stage.seal([row(id) for id in rows], row_type=Row, **kwargs)
         assert not stage.complete
+
+
+def test_several_rows_may_be_made_of_one_row_of_the_input(tmp_path):
+    with open_run(tmp_path / "run", files=FILES) as run:
+        stage = run.stage("01-critique", SETTINGS)
+        stage.journal.keep([Answered("p1", 0, Generate([]), Completion("text"))])
+        made = [{**row(id), "of": id[:2]} for id in ("p1/1", "p1/2", "p2/1")]
+        with pytest.raises(ValueError, match="1 rows are missing, the first is 'p3'"):
+            stage.seal(made, row_type=Made, ids=["p1", "p2", "p3"], of="of")
+        with pytest.raises(ValueError, match="not in the order of the input"):
+            stage.seal(made, row_type=Made, ids=["p2", "p1"], of="of")
+        stage.seal(made, row_type=Made, ids=["p1", "p2"], of="of")
+        assert stage.read() == made
 
 
 def test_a_complete_stage_is_not_sealed_again(tmp_path):

@@ -116,18 +116,19 @@ class Stage:
         row_type: Any,
         summary: Mapping[str, Any] | None = None,
         ids: Sequence[str] | None = None,
+        of: str = "id",
     ) -> None:
         """Write the rows, in the order of the input, and end the stage with what they count and `summary`.
 
         The rows must have ids of their own, and a row for every one that the journal knows; and be those of `ids`, the
-        ids of the input, if given.
+        ids of the input, if given. Which row of the input a row is made of stands in its column `of`.
 
         Raises:
             ValueError: they do not, or the stage is complete.
             TypeError: a row is not of `row_type`, a TypedDict.
         """
         counts = _counts(rows)
-        self._check_ids([row["id"] for row in rows], ids)
+        self._check_ids(rows, ids, of=of)
         self._check_ending(summary or {}, reserved={*counts, "files"})
         if self._journal:
             self._journal.sync()
@@ -177,15 +178,16 @@ class Stage:
             self._record["tokens"] = self._journal.tokens
         self._save()
 
-    def _check_ids(self, rows: list[str], ids: Sequence[str] | None) -> None:
-        twice = [row for row, times in Counter(rows).items() if times > 1]
+    def _check_ids(self, rows: Sequence[Mapping[str, Any]], ids: Sequence[str] | None, *, of: str) -> None:
+        twice = [row for row, times in Counter(row["id"] for row in rows).items() if times > 1]
         if twice:
             raise ValueError(f"{self.folder}: two rows have the id {twice[0]!r}")
+        made_of = list(dict.fromkeys(row[of] for row in rows))
         known = self._journal.rows if self._journal else set()
-        missing = sorted((known | set(ids or ())) - set(rows))
+        missing = sorted((known | set(ids or ())) - set(made_of))
         if missing:
             raise ValueError(f"{self.folder}: {len(missing)} rows are missing, the first is {missing[0]!r}")
-        if ids is not None and rows != list(ids):
+        if ids is not None and made_of != list(ids):
             raise ValueError(f"{self.folder}: the rows are not in the order of the input, or are more")
 
     def _check_ending(self, summary: Mapping[str, Any], *, reserved: set[str]) -> None:
