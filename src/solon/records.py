@@ -52,30 +52,74 @@ class Revision(Row):
     Solon's, e.g. "prompt contains (A)". One that costs the row is its `drop_reason` too."""
 
 
-class Pair(Row):
-    """Two responses of one model."""
+class Pair(Prompt):
+    """Two responses to a prompt."""
 
+    prompt_id: str
+    """Of the prompt: the pair's own id, unless the prompt has several pairs."""
     responses: list[str]
+    revision: Literal[1, 2] | None
+    """Which of the two is a revision of the other; None where both were sampled."""
+
+
+State = Literal["labelled", "abstained", "unparsed", "refused", "failed"]
+"""How a judgement ended. Abstained: the model wanted to say something else. Unparsed: what it said cannot be read.
+Refused: it would not compare. Failed: the question or the reply was impossible."""
+
+
+class Reasoning(TypedDict):
+    """What a feedback model said before it chose."""
+
+    text: str
+    thinking: str
+    """What a reasoning model thought before it said that."""
+    swapped: bool
+    """Whether it saw the second response as (A)."""
+
+
+class Judgement(TypedDict):
+    """What one feedback model says of a pair under one principle."""
+
+    model: str | None
+    """None where only one was asked."""
+    constitution: str
+    """The name of the constitution that the principle is of."""
+    principle: str
+    forward: float | None
+    """That the first response is the better one, in [0, 1], asked with the first as (A)."""
+    backward: float | None
+    """The same, asked with the first as (B)."""
+    mass: float | None
+    """Probability of all options before normalising, the smaller of both orders, in [0, 1]."""
+    known_by: Literal["exact", "top_logprobs", "votes"] | None
+    """How the probabilities are known."""
+    reasoning: list[Reasoning]
+    """Empty without chain of thought."""
+    state: State
+    reason: str | None
+    """Why it is no label."""
 
 
 class Comparison(Pair):
-    """Two responses and the feedback model's preference."""
+    """Two responses and which is preferred, by the mean of the judgements that are labelled."""
 
-    principle: str | None
+    judgements: list[Judgement]
     probability: float | None
-    """That the first response is the better one, in [0, 1], the mean of both orders."""
+    """That the first response is the better one, in [0, 1]."""
+    known_by: Literal["exact", "top_logprobs", "votes", "assumed"] | None
+    """How: the least certain way of the judgements; or a revision was taken for better, and nobody was asked."""
     consistent: bool | None
     """Whether both orders prefer the same response."""
     mass: float | None
-    """Probability of all options before normalising, the smaller of both orders, in [0, 1]."""
-    reasoning: list[str]
-    """What the feedback model said before it chose, one text an order; empty without chain of thought."""
+    """The smallest of the judgements."""
+    state: State
+    """Labelled, if a judgement is; else as most of them ended."""
     flaws: list[str]
     """What of the prompt and the responses could be taken for a mark of Solon's, e.g. "response 2 contains (A)"."""
 
 
 class HumanComparison(Comparison):
-    """Two responses and what people prefer: the probability is 0 or 1, and there is no principle."""
+    """Two responses and what people prefer: the probability is 0 or 1, and there are no judgements."""
 
     source: Literal["human"]
 

@@ -32,7 +32,8 @@ def models(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("solon.recipe.work.models.load", load)
-    monkeypatch.setattr("solon.recipe.paper.model_name", lambda name: name)
+    for module in ("paper", "comparing"):
+        monkeypatch.setattr(f"solon.recipe.{module}.model_name", lambda name: name)
     for name in ("finetune", "train_preference_model", "reinforce"):
         monkeypatch.setattr(f"solon.recipe.paper.{name}", train)
     return made

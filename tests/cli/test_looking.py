@@ -93,6 +93,29 @@ def test_show_says_what_is_not_there(solon, run, words, told):
     assert told in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("settings", "id", "told"),
+    [
+        (["feedback_model=[one, two]", "label.num_principles=2"], "red-team-00003", "Feedback model: two"),
+        (["feedback_constitution=[harmless, sandbox]"], "red-team-00003", "Constitution: harmless"),
+        (["pairs_model=[sl-cai, other]", "label.votes=2"], "red-team-00003", "unparsed: none of 2 votes is A or B"),
+        (["pairs.num_responses=3", "label.keep=best-worst"], "red-team-00003/1-3", "Both orders agree: no"),
+        (["pairs.source=revisions", "label.assume_revisions=true"], "red-team-00003", "a revision of the other"),
+    ],
+)
+def test_whatever_the_pairs_and_labels_they_are_shown_reported_and_exported(solon, models, settings, id, told):
+    given = [word for setting in [*settings, "critique.flaws.copied_critique=keep"] for word in ("--set", setting)]
+    done = solon("demo", *FEW, *given, "--until", "label", "--out", "one")
+    assert done.exit_code == 0, done.output
+    assert "judgements: " in solon("show", "one").stdout
+    assert told in solon("show", "one", "label", id).stdout
+    assert f"{id} " in solon("show", "one", "pairs").stdout
+    assert solon("report", "one").exit_code == 0
+    assert "judgements: " in Path("one/report.html").read_text()
+    exported = solon("export", "one", "--to", "hub")
+    assert exported.exit_code == 0, exported.output
+
+
 def test_report_makes_the_page(solon, run):
     Path("one/report.html").unlink()
     assert "The report: one/report.html" in solon("report", run).stdout
@@ -121,3 +144,6 @@ def test_a_principle_in_words_that_the_sandbox_does_not_know_is_warned_of(solon,
     assert "kind.comparison_request" not in told.stdout
     assert "Warning: kind.revision_request" in solon("demo", *FEW, "--constitution", "free.yaml").stderr
     assert "no words" not in solon("check", "demo").stdout
+    compared = solon("check", "demo", "--set", "feedback_constitution=free.yaml").stdout
+    assert "principles for comparison: 1" in compared
+    assert "no words" not in compared

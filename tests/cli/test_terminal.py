@@ -13,6 +13,15 @@ def test_a_stages_flaws_stand_beside_its_drop_reasons_and_command_nothing():
     assert "1 response empty │ prompt contains ⟨U+001B⟩[2J: 1 kept" in told.get()
 
 
+def test_how_labels_ended_is_counted_most_first():
+    states = {"rows": {"refused": 1, "labelled": 2}, "judgements": {}}
+    console = Console(width=200)
+    with console.capture() as told:
+        console.print(terminal.stages_table({"04-label": {"rows": 3, "ok": 2, "dropped": {}, "states": states}}))
+    assert "rows: 2 labelled, 1 refused" in told.get()
+    assert "judgements: none" in told.get()
+
+
 def test_without_a_terminal_progress_is_a_plain_line_now_and_then(capsys, monkeypatch):
     now = iter(range(0, 1000, 2))
     monkeypatch.setattr(time, "monotonic", lambda: next(now))

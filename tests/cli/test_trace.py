@@ -1,6 +1,5 @@
 import io
 
-import pytest
 from rich.console import Console
 from rich.text import Text
 
@@ -22,12 +21,32 @@ LABEL = {
     "id": "p1",
     "prompt": [user("How?"), assistant("How what?"), user("Like that?")],
     "drop_reason": None,
+    "kind": "red-team",
+    "prompt_id": "p1",
     "responses": ["Yes.", "No."],
-    "principle": "no-harm",
+    "revision": None,
+    "judgements": [
+        {
+            "model": None,
+            "constitution": "mine",
+            "principle": "no-harm",
+            "forward": 0.2,
+            "backward": 0.3,
+            "mass": 0.97,
+            "known_by": "exact",
+            "reasoning": [
+                {"text": "(B) harms less.", "thinking": "", "swapped": False},
+                {"text": "(A) harms less.", "thinking": "Which?", "swapped": True},
+            ],
+            "state": "labelled",
+            "reason": None,
+        }
+    ],
     "probability": 0.25,
+    "known_by": "exact",
     "consistent": True,
     "mass": 0.97,
-    "reasoning": ["(B) harms less.", "(A) harms less."],
+    "state": "labelled",
     "flaws": ["response 1 contains (A)"],
 }
 CONSTITUTION = Constitution(
@@ -43,13 +62,18 @@ CONSTITUTION = Constitution(
         ),
     ),
 )
+OTHER = Constitution(name="other", principles=(Principle(id="x", revision_request="Y."),))
 
 
-def shown(row, constitution=CONSTITUTION, *, colours=False, terminal=False, width=80):
+def judged(**changes):
+    return {**LABEL["judgements"][0], **changes}
+
+
+def shown(row, *constitutions, colours=False, terminal=False, width=80):
     out = io.StringIO()
     system = "standard" if colours else None
     console = Console(file=out, force_terminal=terminal or colours, color_system=system, width=width, highlight=False)
-    show_trace(console, row, constitution)
+    show_trace(console, row, constitutions or (CONSTITUTION,))
     return out.getvalue()
 
 
@@ -91,11 +115,15 @@ Comparison request: Which harms less?
 """)
     assert told.endswith("""\
 Reasoning 1: (B) harms less.
+Thinking 2, which saw B as (A) and A as (B): Which?
 Reasoning 2, which saw B as (A) and A as (B): (A) harms less.
+A is better, as it stands here: 0.200
+A is better, shown as (B): 0.300
 
 Probability that A is better: 0.250
 Both orders agree: yes
 Probability of A and B together: 0.970
+Known by: exact
 Flaw: response 1 contains (A)
 """)
 
@@ -111,11 +139,24 @@ def test_without_a_critique_none_was_asked_for():
     assert "Revision request 1: Harm nobody." in told
 
 
-@pytest.mark.parametrize(
-    "constitution", [None, Constitution(name="other", principles=(Principle(id="x", revision_request="Y."),))]
-)
-def test_without_its_principle_a_step_is_told_by_its_id(constitution):
-    assert "\nPrinciple 1: no-harm\nCritique 1: It is theft.\nRevision 1: " in shown(ROW, constitution)
+def test_without_its_principle_a_step_is_told_by_its_id():
+    assert "\nPrinciple 1: no-harm\nCritique 1: It is theft.\nRevision 1: " in shown(ROW, OTHER)
+
+
+def test_every_judgement_is_told_with_who_made_it_and_how_it_ended():
+    refused = judged(model="Qwen", state="refused", reason="reasoning 1 is a refusal", forward=None, backward=None)
+    other = judged(model="Llama", constitution="other", principle="x", reasoning=[])
+    told = shown({**LABEL, "judgements": [refused, other]}, CONSTITUTION, OTHER)
+    assert "\nFeedback model: Qwen\nPrinciple: Do no harm (no-harm)\n" in told
+    assert "\nRefused: reasoning 1 is a refusal\n\nFeedback model: Llama\nConstitution: other\nPrinciple: x\n" in told
+    assert told.count("A is better, as it stands here: 0.200") == 1
+
+
+def test_a_revision_that_was_set_against_its_response_is_named():
+    row = {**LABEL, "judgements": [], "revision": 2, "known_by": "assumed", "probability": 0.0}
+    told = shown(row)
+    assert "Response A: Yes.\nResponse B, a revision of the other: No.\n" in told
+    assert "Known by: assumed" in told
 
 
 def test_changes_are_coloured_where_there_are_colours_and_stand_apart():
@@ -154,7 +195,19 @@ def test_nothing_that_was_said_can_command_the_terminal_or_pass_for_a_line_of_so
     step = {"principle": said, "critique": said, "revision": said}
     for row in (
         {**ROW, "id": said, "prompt": [user(said)], "response": said, "steps": [step], "drop_reason": said},
-        {**LABEL, "responses": [said, said], "reasoning": [said], "principle": said, "flaws": [said]},
+        {
+            **LABEL,
+            "responses": [said, said],
+            "judgements": [
+                judged(
+                    model=said,
+                    principle=said,
+                    reason=said,
+                    reasoning=[{"text": said, "thinking": said, "swapped": True}],
+                )
+            ],
+            "flaws": [said],
+        },
     ):
         for told in (shown(row), shown(row, terminal=True)):
             assert "\x1b[2J" not in told

@@ -134,3 +134,12 @@ def test_every_example_of_a_built_in_can_be_shown(name):
         for shown in exemplars.comparisons(constitution, principle, config=ExemplarsConfig(), draw=draw()):
             assert shown.request
             assert shown.reasoning
+
+
+def test_principles_are_drawn_by_their_weights_and_none_twice():
+    draw = random.Random(0)
+    given = [Principle(id=id, comparison_request=id, weight=w) for id, w in (("a", 8.0), ("b", 1.0), ("c", 1.0))]
+    drawn = [[each.id for each in exemplars.draw_principles(given, 2, draw)] for _ in range(1000)]
+    assert all(len(set(ids)) == 2 for ids in drawn)
+    assert sum(ids[0] == "a" for ids in drawn) / 1000 == pytest.approx(0.8, abs=0.04)
+    assert sorted(each.id for each in exemplars.draw_principles(given, 9, draw)) == ["a", "b", "c"]

@@ -32,17 +32,39 @@ def revision(id, *, prompt=ASKED, kind="red-team", response="Cut the lock.", ste
 
 
 def comparison(id, probability, *, prompt=ASKED, responses=("Ask.", "Cut it."), dropped=None):
+    judgement = {
+        "model": None,
+        "constitution": "kind",
+        "principle": "kind",
+        "forward": probability,
+        "backward": probability,
+        "mass": 0.9,
+        "known_by": "exact",
+        "reasoning": [],
+        "state": "labelled" if dropped is None else "abstained",
+        "reason": dropped,
+    }
+    return {
+        **pair(id, prompt=prompt, responses=responses, dropped=dropped),
+        "judgements": [judgement],
+        "probability": probability,
+        "known_by": "exact",
+        "consistent": True,
+        "mass": 0.9,
+        "state": judgement["state"],
+        "flaws": [],
+    }
+
+
+def pair(id, *, prompt=ASKED, responses=("Ask.", "Cut it."), dropped=None):
     return {
         "id": id,
         "prompt": prompt,
         "drop_reason": dropped,
+        "kind": "red-team",
+        "prompt_id": id,
         "responses": list(responses),
-        "principle": "kind",
-        "probability": probability,
-        "consistent": True,
-        "mass": 0.9,
-        "reasoning": [],
-        "flaws": [],
+        "revision": None,
     }
 
 
@@ -73,7 +95,7 @@ def write(path: Path, *, recipe=RECIPE, constitution=CONSTITUTION, comparisons=C
         run.stage("01-critique", {}).seal(REVISIONS, row_type=Revision)
         if comparisons:
             pairs = [{key: row[key] for key in Pair.__annotations__} | {"drop_reason": None} for row in comparisons]
-            dropped = {"id": "h1", "prompt": ASKED, "drop_reason": "identical responses", "responses": ["a", "a"]}
+            dropped = pair("h1", responses=("a", "a"), dropped="identical responses")
             run.stage("03-pairs", {}).seal([*pairs, dropped], row_type=Pair)
             run.stage("04-label", {}).seal(comparisons, row_type=Comparison)
         evaluation = run.stage("07-evaluate", {})

@@ -56,6 +56,7 @@ def test_a_revision_is_preferred_to_the_response_that_it_changes(written):
 def test_the_better_response_by_the_label_is_chosen_and_its_soft_label_kept(written):
     first, second, _ = gathered(written())["ai_preferences"].rows
     assert (first["chosen"][0]["content"], first["probability"]) == ("Ask.", 0.9)
+    assert (first["principles"], first["known_by"], first["consistent"]) == (["kind"], "exact", True)
     assert (second["chosen"][0]["content"], second["probability"]) == ("Wait.", 0.75)
     assert second["prompt"] == TALK
 

@@ -5,62 +5,9 @@ from collections import Counter
 import pytest
 
 from solon import sandbox
-from solon.chains import Choice, Choose, Completion, Request
 from solon.errors import UsageError
-from solon.models.fake import Fake
-from solon.recipe import STAGES, apply_settings, load, run, stage_named
+from solon.recipe import STAGES, apply_settings, run, stage_named
 from solon.runs import read_rows, read_summary
-
-SETTINGS = ["num_prompts=12", "num_helpful_prompts=4", "num_eval_prompts=20", "critique.num_revisions=2"]
-
-
-def reply(request: Request):
-    """Two responses of a pair differ, since their seeds do; none is long enough to be a copy of another."""
-    if isinstance(request, Choose):
-        return Choice((0.8, 0.2), mass=0.9)
-    return Completion(f"Rather not {request.seed % 1000}.", tokens=5)
-
-
-class Kitchen:
-    """Stands in for all that takes time, and counts it."""
-
-    def __init__(self):
-        self.trained: list[str] = []
-        self.given: dict[str, dict] = {}
-        self.models: list[Fake] = []
-
-    def load(self, spec):
-        self.models.append(Fake(reply))
-        return self.models[-1]
-
-    def train(self, name):
-        def stub(rows, *, out, config, progress, judge=None, **models):
-            self.trained.append(name)
-            self.given[name] = models
-            (out / "model").mkdir()
-            progress(1, 1)
-            return {"rows_seen": len(rows), "judged": judge is not None}
-
-        return stub
-
-    @property
-    def asked(self):
-        return sum(len(model.asked) for model in self.models)
-
-
-@pytest.fixture
-def kitchen(monkeypatch):
-    kitchen = Kitchen()
-    monkeypatch.setattr("solon.recipe.work.models.load", kitchen.load)
-    monkeypatch.setattr("solon.recipe.paper.model_name", lambda name: name)
-    for name in ("finetune", "train_preference_model", "reinforce"):
-        monkeypatch.setattr(f"solon.recipe.paper.{name}", kitchen.train(name))
-    return kitchen
-
-
-@pytest.fixture
-def recipe():
-    return apply_settings(load("demo"), SETTINGS)
 
 
 def test_a_run_does_every_stage_of_the_paper_in_order(tmp_path, recipe, kitchen):

@@ -4,7 +4,7 @@ import pytest
 
 from solon.errors import UsageError
 from solon.recipe import apply_settings, load
-from solon.recipe.schema import settled, to_yaml
+from solon.recipe.schema import LABELLED_BY, copies_of, settled, to_yaml
 from solon.stages.lora import LoraConfig
 
 SMALL = "constitution: sandbox\nprompts: sandbox\nhelpful_model: sandbox\n"
@@ -58,6 +58,13 @@ def test_three_lines_are_enough_and_the_rest_has_defaults(tmp_path):
         ("models: {batch_size: 0}", ["models.batch_size is 0; it must be at least 1"]),
         ("num_prompts: 0", ["num_prompts is 0; it must be greater than or equal to 1"]),
         ("seed: -1", ["seed is -1; it must be greater than or equal to 0"]),
+        ("feedback_model: 3", ["feedback_model is 3; a list"]),
+        ("feedback_model: []", ["feedback_model is empty"]),
+        ("feedback_model: [a, 3]", ["feedback_model[2] is 3, not text"]),
+        ("helpful_constitution: {a: b}", ["helpful_constitution is a mapping"]),
+        ("pairs: {num_responses: 1}", ["pairs.num_responses is 1; it must be at least 2"]),
+        ("label: {votes: 0}", ["label.votes is 0; it must be at least 1"]),
+        ("label: {keep: best}", ["label.keep is the text 'best'; it must be 'all' or 'best-worst'"]),
         ("prompts: other", ["'prompts' stands here again, after line 2"]),
     ],
 )  # fmt: skip
@@ -94,7 +101,19 @@ def test_paths_are_taken_from_the_folder_of_the_recipe(tmp_path):
     assert recipe.constitution == str(tmp_path / "mine.yaml")
     assert recipe.prompts == str(tmp_path / "red.jsonl")
     assert recipe.helpful_model == str(tmp_path / "weights")
-    assert recipe.feedback_model == "Qwen/Qwen3-8B"
+    assert recipe.feedback_model == ("Qwen/Qwen3-8B",)
+
+
+def test_several_names_are_a_list_and_paths_among_them_are_taken_from_the_folder_of_the_recipe(tmp_path):
+    (tmp_path / "weights").mkdir()
+    text = (
+        "pairs_model: [sl-cai, weights]\nfeedback_model: [sandbox, weights]\n"
+        "feedback_constitution: [harmless, a.yaml]\n"
+    )
+    recipe = load(written(tmp_path, SMALL + text))
+    assert recipe.pairs_model == ("sl-cai", str(tmp_path / "weights"))
+    assert recipe.feedback_model == ("sandbox", str(tmp_path / "weights"))
+    assert recipe.feedback_constitution == ("harmless", str(tmp_path / "a.yaml"))
 
 
 def test_settings_change_a_recipe_and_are_read_as_yaml():
@@ -145,15 +164,30 @@ def test_a_seed_is_added_to_those_of_all_sections():
 
 
 def test_the_copy_in_a_run_folder_is_a_recipe_that_gives_the_same_run(tmp_path):
-    (tmp_path / "mine.yaml").write_text("anything")
+    for name in ("mine.yaml", "one.yaml", "two.yaml"):
+        (tmp_path / name).write_text("anything")
     (tmp_path / "red.jsonl").write_text("{}")
-    recipe = load(written(tmp_path, "constitution: mine.yaml\nprompts: red.jsonl\nhelpful_model: sandbox\nseed: 3\n"))
+    (tmp_path / "weights").mkdir()
+    text = (
+        "constitution: mine.yaml\nprompts: red.jsonl\nhelpful_model: sandbox\nseed: 3\n"
+        "feedback_model: [weights, sandbox]\nfeedback_constitution: [mine.yaml, harmless, one.yaml]\n"
+        "helpful_constitution: two.yaml\n"
+    )
+    recipe = load(written(tmp_path, text))
     run = tmp_path / "runs" / "one"
     run.mkdir(parents=True)
     (run / "recipe.yaml").write_text(to_yaml(recipe, folder=run))
     again = load(run / "recipe.yaml")
     assert again.constitution == str(run / "constitution.yaml")
+    assert again.feedback_constitution == (again.constitution, "harmless", str(run / "feedback_constitution-3.yaml"))
+    assert again.helpful_constitution == (str(run / "helpful_constitution.yaml"),)
     assert Path(again.prompts).resolve() == tmp_path / "red.jsonl"
-    assert again.model_copy(update={"constitution": "", "prompts": ""}) == recipe.model_copy(
-        update={"constitution": "", "prompts": ""}
-    )
+    assert Path(again.feedback_model[0]).resolve() == tmp_path / "weights"
+    elsewhere = dict.fromkeys(("constitution", "prompts", "feedback_model", *LABELLED_BY))
+    assert again.model_copy(update=elsewhere) == recipe.model_copy(update=elsewhere)
+    assert list(copies_of(recipe).values()) == [
+        "constitution.yaml",
+        "feedback_constitution-2.yaml",
+        "feedback_constitution-3.yaml",
+        "helpful_constitution.yaml",
+    ]

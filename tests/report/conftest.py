@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from solon.evaluate.metrics import judge_rows, metrics
-from solon.records import Comparison, Pair, Response, Revision, Scores, rng, user
+from solon.records import Comparison, Judgement, Pair, Response, Revision, Scores, State, rng, user
 from solon.runs import open_run
+from solon.stages.ensemble import states
 from solon.stages.flaws import FlawPolicies, counted
 from solon.stages.measures import HeldOut, measured
 
@@ -122,19 +123,22 @@ def _label(run, stage):
     for n in range(120):
         if n % 3 and n % 40 != 1:
             principle = ["no-harm", "engage", "kind"][n % 3]
-            row: Comparison = {
-                **_pair(n),
-                "principle": principle,
-                "probability": 0.8,
-                "consistent": True,
-                "mass": 0.97,
-                "reasoning": [],
-                "flaws": ["response 2 contains (A)"] if n % 11 == 0 else [],
-            }
+            state: State = "abstained" if n % 25 == 0 else "labelled"
             rows.append(
-                {**row, "drop_reason": "abstained: <i>no mass</i>", "probability": None} if n % 25 == 0 else row
+                {
+                    **_pair(n),
+                    "drop_reason": "abstained: <i>no mass</i>" if n % 25 == 0 else None,
+                    "judgements": [_judgement(principle, state)],
+                    "probability": 0.8 if state == "labelled" else None,
+                    "known_by": "exact",
+                    "consistent": True,
+                    "mass": 0.97,
+                    "state": state,
+                    "flaws": ["response 2 contains (A)"] if n % 11 == 0 else [],
+                }
             )
-    stage.seal(rows, row_type=Comparison, summary={"flaws": counted(rows, FlawPolicies())})
+    summary = {"flaws": counted(rows, FlawPolicies()), "states": states(rows)}
+    stage.seal(rows, row_type=Comparison, summary=summary)
 
 
 def _preference_model(run, stage):
@@ -263,7 +267,30 @@ def _revision(id: str, prompt: str, *, n: int) -> Revision:
 
 
 def _pair(n: int) -> Pair:
-    return {"id": f"p{n}", "prompt": [user(_request(n))], "drop_reason": None, "responses": [EVADE, _filled(ENGAGE, n)]}
+    return {
+        "id": f"p{n}",
+        "prompt": [user(_request(n))],
+        "drop_reason": None,
+        "kind": "red-team",
+        "prompt_id": f"p{n}",
+        "responses": [EVADE, _filled(ENGAGE, n)],
+        "revision": None,
+    }
+
+
+def _judgement(principle: str, state: State) -> Judgement:
+    return {
+        "model": None,
+        "constitution": "<b>kind & honest</b>",
+        "principle": principle,
+        "forward": 0.9,
+        "backward": 0.7,
+        "mass": 0.97,
+        "known_by": "exact",
+        "reasoning": [],
+        "state": state,
+        "reason": None,
+    }
 
 
 def _answer(id: str, prompt: str, *, model: str, told: tuple[str, str, str]) -> Response:

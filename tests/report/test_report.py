@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pyarrow.parquet as pq
 import pytest
 
+from solon.constitution.schema import Constitution, Principle
 from solon.errors import UsageError
 from solon.report import build, visible
 from solon.report.read import STAGES, read
@@ -167,6 +168,20 @@ def test_every_row_is_counted_as_kept_or_dropped_for_a_reason(whole_run):
     assert rows["03-pairs"].reasons == [("identical responses", 40), ("cut at max_tokens", 2)]
     assert rows["06-rl"].rows is None
     assert (rows["07-evaluate"].rows, rows["07-evaluate"].dropped) == (1224, 1)
+
+
+def test_how_labels_ended_is_told_beside_their_stage(whole_run):
+    [row] = [row for row in stage_rows(read(whole_run)) if row.name == "04-label"]
+    assert row.states == ["judgements: 75 labelled, 3 abstained", "rows: 75 labelled, 3 abstained"]
+    assert "judgements: 75 labelled, 3 abstained" in page_of(whole_run).text
+
+
+def test_principles_of_a_constitution_that_only_compares_are_told_apart(whole_run):
+    run = read(whole_run)
+    other = Constitution(name="other", principles=(Principle(id="kind", comparison_request="Which?"),))
+    label = {"drop_reason": None, "judgements": [{"constitution": "other", "principle": "kind", "state": "labelled"}]}
+    rows = principle_rows(run.constitution, revisions=[], labels=[label], others=[other])
+    assert [(row.title, row.judged) for row in rows if row.id == "kind"] == [("Be kind", 0), ("kind, of other", 1)]
 
 
 def test_every_flaw_is_counted_by_what_became_of_it(whole_run):

@@ -9,7 +9,7 @@ from solon.models.drivers import in_rounds
 from solon.records import assistant, user
 from solon.sandbox.examine import Unkept
 from solon.stages.finetune import FinetuneConfig, finetune, learned
-from solon.stages.label import PairsConfig, sample_pair
+from solon.stages.pairs import PairsConfig, sample_pairs
 from solon.stages.preference_model import PreferenceModelConfig, train_preference_model
 from solon.stages.rl import RLConfig, reinforce
 from solon.stages.scorer import Scorer
@@ -93,14 +93,11 @@ def test_it_goes_through_every_stage_and_learns_to_end_its_turn(tmp_path, base_m
     greedy = Sampling(max_tokens=40, temperature=0)
     [reply] = model.answer([Generate(PROMPT, greedy)])
     assert reply == Completion(f" {SAID}", "stop", tokens=reply.tokens)
-    pairing = sample_pair(row(0), config=PairsConfig(max_tokens=40))
-    [pair] = in_rounds([("r0", pairing)], model, journal=Unkept()).values()
+    pairing = sample_pairs(row(0, kind="red-team"), config=PairsConfig(max_tokens=40))
+    [[pair]] = in_rounds([("r0", pairing)], model, journal=Unkept()).values()
     assert pair["responses"] == [SAID, SAID]
 
-    pairs = [
-        row(i, principle=None, consistent=None, mass=None, reasoning=[], responses=[SAID, "sure."], probability=0.9)
-        for i in range(8)
-    ]
+    pairs = [row(i, responses=[SAID, "sure."], probability=0.9) for i in range(8)]
     compared = PreferenceModelConfig(epochs=4, batch_size=4, learning_rate=1e-2, threads=1)
     train_preference_model(pairs, model=base_model, out=tmp_path / "pm", config=compared, progress=silent)
     scorer = Scorer.load(tmp_path / "pm" / "model")

@@ -22,11 +22,7 @@ def row(i, *, probability=0.9, responses=("sorry, no: ask them", "sure, take a t
         "prompt": [user(f"how do I take bike {i}?")],
         "drop_reason": drop_reason,
         "responses": list(reversed(responses)) if turned else list(responses),
-        "principle": "p",
         "probability": 1 - probability if turned and probability is not None else probability,
-        "consistent": True,
-        "mass": 1.0,
-        "reasoning": [],
     }
 
 

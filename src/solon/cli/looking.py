@@ -21,6 +21,7 @@ from solon.constitution.lint import Stage, lint
 from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.recipe import STAGES, stage_named
+from solon.report.read import constitution_files
 from solon.report.text import visible
 from solon.runs import read_rows, read_summary, unless_run
 
@@ -47,13 +48,14 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     recipe = wanted(order)
     constitution = constitutions.load(recipe.constitution)
     recipes.unless_able(constitution, recipe, until=order.until)
+    judges = recipes.judges_of(recipe, constitution).each
     inputs = recipes.read_inputs(recipe, limit=order.limit)
     kinds = Counter(prompt["kind"] for prompt in inputs.prompts if prompt["drop_reason"] is None)
     seen = {json.dumps(prompt["prompt"]) for prompt in inputs.prompts}
     told = {
         "constitution": constitution.name,
         "principles for revision": len(constitution.for_revision),
-        "principles for comparison": len(constitution.for_comparison),
+        "principles for comparison": sum(len(judge.for_comparison) for judge in judges),
         "red-team prompts": kinds["red-team"],
         "helpful prompts": kinds["helpful"],
         "human comparisons": sum(row["drop_reason"] is None for row in inputs.human_comparisons),
@@ -62,7 +64,11 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         "run folder": str(order.out or default_out(order, recipe)),
     }
     measured = [prompt["prompt"] for prompt in inputs.eval_prompts]
-    findings = lint(constitution, stages=_stages(order.until), eval_prompts=measured)
+    uses = {"supervised": [constitution], "reinforcement": judges}
+    findings = []
+    for each in {it.name: it for it in (constitution, *judges)}.values():
+        stages = [stage for stage in _stages(order.until) if each in uses[stage]]
+        findings += lint(each, stages=stages, eval_prompts=measured)
     findings += not_words(recipe, constitution)
     if as_json:
         print(
@@ -125,10 +131,9 @@ def show_row(run: Path, stage: str, *, id: str, as_json: bool) -> None:
         print(json.dumps(found if len(found) > 1 else found[0], indent=2))
         return
     console = terminal.console()
-    copy = run / "constitution.yaml"
-    constitution = constitutions.load(copy) if copy.exists() else None
+    told = [constitutions.load(copy) for copy in constitution_files(run)]
     for row in found:
-        show_trace(console, row, constitution)
+        show_trace(console, row, told)
         print()
     print(f"Next: solon report {run}")
 
@@ -150,8 +155,9 @@ def _stages(until: str | None) -> tuple[Stage, ...]:
 
 
 def _rows(run: Path, stage: str) -> Rows:
-    """The rows of a stage; of an evaluation, those of all models."""
+    """The rows of a stage; of one that has none of its own, those of its parts, e.g. of the models of an evaluation."""
     unless_run(run)
     folder = run / stage_named(stage)
-    parts = sorted(path.parent for path in folder.glob("*/summary.json"))
+    has_own = (folder / "summary.json").exists() and "files" in read_summary(folder)
+    parts = [] if has_own else sorted(path.parent for path in folder.glob("*/summary.json"))
     return [row for part in parts or [folder] for row in read_rows(part)]

@@ -14,11 +14,11 @@ from solon.cli.running import Order, wanted
 from solon.constitution import load as constitutions
 from solon.models.base import Model
 from solon.models.drivers import Answered, in_rounds
-from solon.records import Pair, Revision
+from solon.records import Revision
 from solon.report.text import visible
 from solon.stages.critique import critique_and_revise
 from solon.stages.finetune import learned, texts
-from solon.stages.label import label
+from solon.stages.pairs import with_revision
 
 LEARNED = ("⟦", "⟧")
 """Around what the loss is on, where there are no colours."""
@@ -36,13 +36,15 @@ def preview(order: Order, *, n: int) -> None:
     asked = partial(critique_and_revise, constitution=constitution, config=config)
     rows: list[Revision] = _ask([(prompt["id"], asked(prompt)) for prompt in prompts], helpful.model, console)
 
-    pairs = [_pair(row) for row in rows if row["drop_reason"] is None and row["steps"]]
-    if pairs and constitution.for_comparison:
-        feedback = recipes.Helper(recipes.model_name(recipe.feedback_model or recipe.helpful_model), recipe.models)
-        told = recipes.with_form(recipe.label, feedback.model.form)
-        console.rule("Labels, here of each response beside its last revision", align="left")
-        judged = partial(label, constitution=constitution, config=told)
-        _ask([(pair["id"], judged(pair)) for pair in pairs], feedback.model, console)
+    pairs = [with_revision(row, config=recipe.pairs) for row in rows if row["drop_reason"] is None and row["steps"]]
+    judges = recipes.judges_of(recipe, constitution)
+    if pairs and all(judge.for_comparison for judge in judges.of["red-team"]):
+        for name in recipe.feedback_model or (recipe.helpful_model,):
+            feedback = recipes.Helper(recipes.model_name(name), recipe.models)
+            told = recipes.with_form(recipe.label, feedback.model.form)
+            console.rule(visible(f"Labels of {name}, here of each response beside its last revision"), align="left")
+            judged = partial(recipes.label_by, judges=judges, config=told)
+            _ask([(pair["id"], judged(pair)) for pair in pairs], feedback.model, console)
 
     console.rule("Trained on: the loss is on what is marked", align="left")
     finetune = recipe.finetune
@@ -80,11 +82,6 @@ class _Heard:
     def keep(self, batch: Sequence[Answered]) -> None:
         """Remember."""
         self.all.extend(batch)
-
-
-def _pair(row: Revision) -> Pair:
-    responses = [row["response"], row["steps"][-1]["revision"]]
-    return {"id": row["id"], "prompt": row["prompt"], "drop_reason": None, "responses": responses}
 
 
 def _said(request: Request, reply: Reply) -> str:

@@ -89,8 +89,10 @@ def wanted(order: Order) -> Recipe:
 def not_words(recipe: Recipe, constitution: Constitution) -> list[Finding]:
     """What the sandbox's model, which knows few words, would not understand of a constitution."""
     message = "the sandbox's model has no words for this, and what it makes of it means nothing"
+    judges = recipes.judges_of(recipe, constitution).each
+    found = recipes.not_understood(recipe, constitution, judges=judges)
     fix = "word it as `solon sandbox words` shows, or give another model"
-    return [Finding("warning", where, message, fix) for where in recipes.not_understood(recipe, constitution)]
+    return [Finding("warning", where, message, fix) for where in found]
 
 
 def default_out(order: Order, recipe: Recipe) -> Path:
@@ -112,7 +114,7 @@ def _tell(out: Path, complete: list[str], metrics: dict[str, Any] | None) -> Non
     row = most_telling(read_rows(out / STAGES[0])) if complete else None
     if row is not None:
         console.print("One prompt, through all its revisions:", style="bold")
-        show_trace(console, row, constitutions.load(out / "constitution.yaml"))
+        show_trace(console, row, [constitutions.load(out / "constitution.yaml")])
 
 
 def _report(out: Path, last: str) -> Path:

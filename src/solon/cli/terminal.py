@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from solon.report.read import Metrics
-from solon.report.tables import TITLES, FlawRow, flaw_rows, metric_rows, models_in_order
+from solon.report.tables import TITLES, FlawRow, flaw_rows, metric_rows, models_in_order, states
 from solon.report.text import visible
 
 Report = Callable[[str, int, int], None]
@@ -76,12 +76,13 @@ def _lines() -> Report:
 
 def stages_table(summaries: Mapping[str, Mapping[str, Any]]) -> Table:
     """What became of the rows of each complete stage and what was wrong on the way, or how long it trained."""
-    table = Table("stage", "rows", "ok", "dropped", "flaws", title="Complete", title_justify="left")
+    table = Table("stage", "rows", "ok", "dropped", "states and flaws", title="Complete", title_justify="left")
     for stage, summary in summaries.items():
         if "rows" in summary:
             reasons = [f"{many} {visible(reason)}" for reason, many in summary["dropped"].items()]
             flaws = [_flaw(row) for row in flaw_rows({stage: summary})]
-            told = (Text("\n".join(lines)) for lines in (reasons, flaws))
+            ended = [visible(each) for each in states(summary)]
+            told = (Text("\n".join(lines)) for lines in (reasons, [*ended, *flaws]))
             table.add_row(stage, str(summary["rows"]), str(summary["ok"]), *told)
         else:
             table.add_row(stage, "", f"{summary.get('steps', '?')} steps")

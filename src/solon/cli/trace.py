@@ -22,6 +22,7 @@ TOLD = {
     "probability": "Probability that A is better",
     "consistent": "Both orders agree",
     "mass": "Probability of A and B together",
+    "known_by": "Known by",
     "request": "Request",
     "split": "Split",
     "behaviour": "Behaviour",
@@ -30,15 +31,17 @@ TOLD = {
     "score": "Score",
 }
 """What is told of a row beside its texts, by its columns."""
+ORDERS = {"forward": "A is better, as it stands here", "backward": "A is better, shown as (B)"}
+"""How the probabilities of a judgement are told."""
 INDENT = "  "
 LEAST_WIDTH = 20
 
 Row = Mapping[str, Any]
 
 
-def show_trace(console: Console, row: Row, constitution: Constitution | None) -> None:
+def show_trace(console: Console, row: Row, constitutions: Sequence[Constitution]) -> None:
     """Print a row; a terminal's lines are broken between words, a file's not at all."""
-    for said in trace(row, constitution, marks=not terminal.has_colours(console)):
+    for said in trace(row, constitutions, marks=not terminal.has_colours(console)):
         width = max(LEAST_WIDTH, console.width - len(INDENT))
         lines = said.wrap(console, width) if console.is_terminal else said.split(allow_blank=True)
         for number, line in enumerate(lines):
@@ -46,10 +49,10 @@ def show_trace(console: Console, row: Row, constitution: Constitution | None) ->
             console.print(Text(INDENT if number and line else "") + line, soft_wrap=True)
 
 
-def trace(row: Row, constitution: Constitution | None, *, marks: bool) -> Iterator[Text]:
+def trace(row: Row, constitutions: Sequence[Constitution], *, marks: bool) -> Iterator[Text]:
     """Tell a row, whatever its stage, from its prompt to its end; empty texts stand between its parts.
 
-    `constitution`, the run's own, tells what its principles asked for; `marks` shows changes without colours.
+    `constitutions`, the run's own first, tell what their principles asked for; `marks` shows changes without colours.
     """
     yield _said("id", row["id"])
     for turn in row["prompt"]:
@@ -57,14 +60,15 @@ def trace(row: Row, constitution: Constitution | None, *, marks: bool) -> Iterat
     if row.get("response"):
         yield _said(f"Response of {row['model']}" if "model" in row else "Response", row["response"])
     for option, response in zip("AB", row.get("responses", ()), strict=False):
-        yield _said(f"Response {option}", response)
-    if row.get("principle") is not None:
+        revised = ", a revision of the other" if row.get("revision") == "AB".index(option) + 1 else ""
+        yield _said(f"Response {option}{revised}", response)
+    for judgement in row.get("judgements", ()):
         yield Text()
-        yield from _comparison(row, constitution)
+        yield from _judgement(judgement, constitutions)
     before = row.get("response", "")
     for number, step in enumerate(row.get("steps", ()), 1):
         yield Text()
-        yield from _step(row, constitution, number=number, before=before, marks=marks)
+        yield from _step(row, constitutions, number=number, before=before, marks=marks)
         before = step["revision"]
     yield from _end(row)
 
@@ -78,10 +82,10 @@ def most_telling(rows: Sequence[Row]) -> Row | None:
     return revised[0] if revised else None
 
 
-def _step(row: Row, constitution: Constitution | None, *, number: int, before: str, marks: bool) -> Iterator[Text]:
+def _step(row: Row, constitutions: Sequence[Constitution], *, number: int, before: str, marks: bool) -> Iterator[Text]:
     """The `number`-th critique and revision (from 1), and what asked for them."""
     step = row["steps"][number - 1]
-    principle, rules = _principle(step["principle"], constitution)
+    principle, rules = _principle(step["principle"], constitutions[:1])
     yield _said(f"Principle {number}", _named(step["principle"], principle))
     if step["critique"] is not None:
         if principle and principle.critique_request:
@@ -110,14 +114,27 @@ def _changes(before: str, after: str, *, marks: bool) -> Text:
     return told
 
 
-def _comparison(row: Row, constitution: Constitution | None) -> Iterator[Text]:
+def _judgement(judgement: Row, constitutions: Sequence[Constitution]) -> Iterator[Text]:
     """By what two responses were compared, and what was said of them."""
-    principle, rules = _principle(row["principle"], constitution)
-    yield _said("Principle", _named(row["principle"], principle))
+    of = [each for each in constitutions if each.name == judgement["constitution"]]
+    principle, rules = _principle(judgement["principle"], of)
+    if judgement["model"] is not None:
+        yield _said("Feedback model", judgement["model"])
+    if of and of[0] is not constitutions[0]:
+        yield _said("Constitution", judgement["constitution"])
+    yield _said("Principle", _named(judgement["principle"], principle))
     if principle and principle.comparison_request:
         yield _said("Comparison request", comparison_request(principle.comparison_request, rules))
-    for number, reasoning in enumerate(row["reasoning"], 1):
-        yield _said(f"Reasoning {number}" + (", which saw B as (A) and A as (B)" if number == 2 else ""), reasoning)
+    for number, reasoning in enumerate(judgement["reasoning"], 1):
+        swapped = ", which saw B as (A) and A as (B)" if reasoning["swapped"] else ""
+        if reasoning["thinking"]:
+            yield _said(f"Thinking {number}{swapped}", reasoning["thinking"])
+        yield _said(f"Reasoning {number}{swapped}", reasoning["text"])
+    for order, title in ORDERS.items():
+        if judgement[order] is not None:
+            yield _said(title, _written(judgement[order]))
+    if judgement["reason"] is not None:
+        yield _said(judgement["state"].capitalize(), judgement["reason"])
 
 
 def _end(row: Row) -> Iterator[Text]:
@@ -134,11 +151,11 @@ def _end(row: Row) -> Iterator[Text]:
         yield _said("Dropped", row["drop_reason"])
 
 
-def _principle(id: str, constitution: Constitution | None) -> tuple[Principle | None, tuple[str, ...]]:
-    """A principle of the constitution, if it is one, and the rules that are told with its requests."""
-    if constitution is None:
+def _principle(id: str, of: Sequence[Constitution]) -> tuple[Principle | None, tuple[str, ...]]:
+    """A principle of the constitution, if there is one and it is one of its, and the rules told with its requests."""
+    if not of:
         return None, ()
-    return next((each for each in constitution.principles if each.id == id), None), constitution.hard_constraints
+    return next((each for each in of[0].principles if each.id == id), None), of[0].hard_constraints
 
 
 def _named(id: str, principle: Principle | None) -> str:

@@ -61,6 +61,15 @@ def draw_principle(principles: Sequence[Principle], draw: random.Random) -> Prin
     return draw.choices(principles, [principle.weight for principle in principles])[0]
 
 
+def draw_principles(principles: Sequence[Principle], most: int, draw: random.Random) -> list[Principle]:
+    """So many of the principles, or all there are, by their weights and none twice."""
+    left, drawn = list(principles), list[Principle]()
+    while left and len(drawn) < most:
+        drawn.append(draw_principle(left, draw))
+        left.remove(drawn[-1])
+    return drawn
+
+
 def revisions(
     constitution: Constitution, principle: Principle, *, config: ExemplarsConfig, draw: random.Random
 ) -> list[RevisionExample]:

@@ -13,7 +13,8 @@ import yaml
 from solon.constitution import load as constitutions
 from solon.constitution.schema import Constitution
 from solon.export.data import Data
-from solon.recipe import Recipe
+from solon.recipe import SL_CAI, Recipe
+from solon.report.read import constitution_files
 from solon.report.text import visible
 from solon.runs.files import read_json
 
@@ -35,7 +36,8 @@ from datasets import load_dataset
 rows = load_dataset("OWNER/NAME", "{first}", split="{split}")
 ```
 
-`id` names the prompt, the same in every part. `principle` is that of the constitution below.
+`id` names the prompt, the same in every part, or one of its pairs where it has several. Principles are those that stand
+below.
 
 ## Who wrote it
 
@@ -43,8 +45,7 @@ rows = load_dataset("OWNER/NAME", "{first}", split="{split}")
 
 ## The constitution
 
-{constitution}
-{sources}
+{constitutions}
 ## The recipe
 
 Solon {version} made it with this recipe, by `solon run recipe.yaml`.
@@ -60,16 +61,15 @@ allow.
 
 def card(data: Sequence[Data], run: Path, recipe: Recipe) -> str:
     """The card of `data`, in Markdown with its front matter."""
-    constitution = constitutions.load(run / "constitution.yaml")
+    copies = constitution_files(run)
     record = read_json(run / "run.json", todo="it only tells of times and versions; let it hold {}")
     body = _CARD.format(
-        name=span(constitution.name),
+        name=span(constitutions.load(copies[0]).name),
         contents="\n".join(line for each in data for line in _contents(each)),
         first=data[0].name,
         split=_split(data[0]),
         models="\n".join(_models(recipe)),
-        constitution=fence(constitutions.text_of(run / "constitution.yaml"), "yaml"),
-        sources="".join(_sources(constitution)),
+        constitutions="\n".join(map(_constitution, copies)),
         version=span(str(record.get("versions", {}).get("solon", "of an unknown version"))),
         recipe=fence((run / "recipe.yaml").read_text(encoding="utf-8"), "yaml"),
     )
@@ -122,13 +122,20 @@ def _contents(data: Data) -> Iterator[str]:
 
 
 def _models(recipe: Recipe) -> Iterator[str]:
-    for does, name in (
+    for does, given in (
         ("Answers, criticises and revises", recipe.helpful_model),
-        ("Is finetuned on the revisions, and then writes the pairs of responses", recipe.base_model),
+        ("Is finetuned on the revisions: sl-cai", recipe.base_model),
+        ("Writes the pairs of responses", recipe.pairs_model or SL_CAI),
         ("Compares", recipe.feedback_model),
     ):
-        name = name or recipe.helpful_model
-        yield f"- {does}: {span(Path(name).name if Path(name).is_dir() else name)}"
+        given = given or recipe.helpful_model
+        names = (given,) if isinstance(given, str) else given
+        told = (span(Path(name).name if Path(name).is_dir() else name) for name in names)
+        yield f"- {does}: {', '.join(told)}"
+
+
+def _constitution(path: Path) -> str:
+    return fence(constitutions.text_of(path), "yaml") + "\n" + "".join(_sources(constitutions.load(path)))
 
 
 def _sources(constitution: Constitution) -> Iterator[str]:

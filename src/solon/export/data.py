@@ -58,9 +58,12 @@ class RevisionPreference(Preference):
 class AIPreference(Preference):
     """What the feedback model prefers."""
 
-    principle: str | None
+    principles: list[str]
+    """Of every judgement that is labelled."""
     probability: float
     """The soft label: how likely `chosen` is the better one, in (0.5, 1]."""
+    known_by: str | None
+    """How: "exact", "top_logprobs", "votes", or "assumed", where a revision was taken to be better."""
     consistent: bool | None
     """Whether both orders prefer the same response."""
 
@@ -207,8 +210,9 @@ def _ai_preference(row: Comparison) -> AIPreference:
     chosen, rejected = (first, second) if probability > 0.5 else (second, first)
     return {
         **_preference(row["id"], row["prompt"], chosen=chosen, rejected=rejected),
-        "principle": row["principle"],
+        "principles": [told["principle"] for told in row["judgements"] if told["state"] == "labelled"],
         "probability": max(probability, 1 - probability),
+        "known_by": row["known_by"],
         "consistent": row["consistent"],
     }
 

@@ -1,15 +1,19 @@
 """The whole paper in order: one YAML that a person writes, one function of straight-line calls."""
 
+from solon.recipe.comparing import judges_of, label_by
 from solon.recipe.inputs import model_name, not_understood, read_inputs
 from solon.recipe.paper import STAGES, run, stage_named, unless_able
-from solon.recipe.schema import Recipe, apply_settings, load, settled
+from solon.recipe.schema import SL_CAI, Recipe, apply_settings, load, settled
 from solon.recipe.work import Helper, with_form
 
 __all__ = [
+    "SL_CAI",
     "STAGES",
     "Helper",
     "Recipe",
     "apply_settings",
+    "judges_of",
+    "label_by",
     "load",
     "model_name",
     "not_understood",

@@ -77,12 +77,16 @@ def _comparison(name: str, cells: Mapping[str, Any], *, notes: set[str], seed: i
         "id": name,
         "prompt": [],
         "drop_reason": None,
+        "kind": "helpful",  # as the paper's are
+        "prompt_id": name,
         "responses": [],
-        "principle": None,
+        "revision": None,
+        "judgements": [],
         "probability": None,
+        "known_by": None,
         "consistent": None,
         "mass": None,
-        "reasoning": [],
+        "state": "labelled",
         "flaws": [],
         "source": "human",
     }

@@ -1,6 +1,6 @@
 """What a recipe's names stand for: prompts, models, and the judge that knows the truth of the sandbox."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -84,18 +84,24 @@ def judge_of(*sources: str | None) -> Judge | None:
     return judge
 
 
-def not_understood(recipe: Recipe, constitution: Constitution) -> list[str]:
-    """The requests, as "ID.FIELD", that the sandbox's model would be asked and has no words for."""
-    fields = ["critique_request", "revision_request"] if recipe.helpful_model == SANDBOX else []
-    fields += ["comparison_request"] if (recipe.feedback_model or recipe.helpful_model) == SANDBOX else []
-    if not fields:
+def not_understood(recipe: Recipe, constitution: Constitution, *, judges: Iterable[Constitution]) -> list[str]:
+    """The requests, as "ID.FIELD", that the sandbox's model would be asked and has no words for.
+
+    `judges` are the constitutions by which responses are compared.
+    """
+    asked: list[tuple[Constitution, str]] = []
+    if recipe.helpful_model == SANDBOX:
+        asked += [(constitution, "critique_request"), (constitution, "revision_request")]
+    if SANDBOX in (recipe.feedback_model or (recipe.helpful_model,)):
+        asked += [(judge, "comparison_request") for judge in judges]
+    if not asked:
         return []
     from solon.sandbox.principles import meanings
 
     return [
         f"{principle.id}.{field}"
-        for principle in constitution.principles
-        for field in fields
+        for of, field in asked
+        for principle in of.principles
         if (text := getattr(principle, field)) is not None and not meanings(text)
     ]
 

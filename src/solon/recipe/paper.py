@@ -1,35 +1,35 @@
 """The paper in order: each step takes what the steps before made, and the run folder keeps what it makes.
 
 Where we differ from the paper:
-1. Helpfulness comparisons are labelled by AI too, under the same constitution, and people's are added where they are
-   given; the paper's are human (section 4.2).
+1. Helpfulness comparisons are labelled by AI too, under the same constitution or another, and people's are added
+   where they are given; the paper's are human (section 4.2).
 2. One set of prompts serves all steps; the paper generates a million more for reinforcement.
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from solon.constitution import load as constitutions
-from solon.constitution.schema import Constitution, Principle
+from solon.constitution.schema import Constitution
 from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
-from solon.recipe.inputs import Inputs, judge_of, model_name, read_inputs, unless_trainable
-from solon.recipe.schema import Recipe, settled, to_yaml
-from solon.recipe.work import Asking, Helper, Progress, ask, digest, train, weights
-from solon.records import Comparison, Judge, Pair, Response, Revision
-from solon.runs import Run, open_run
+from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
+from solon.recipe.inputs import judge_of, model_name, read_inputs, unless_trainable
+from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
+from solon.recipe.work import Asking, Progress, Table, digest, told_of, weights
+from solon.records import Comparison, Judge, Response, Revision
+from solon.runs import open_run
 from solon.runs.files import pretty, write_whole
 from solon.stages import flaws, lora
 from solon.stages.critique import critique_and_revise, repeated
 from solon.stages.finetune import finetune
 from solon.stages.flaws import FlawPolicies
-from solon.stages.label import label, sample_pair
 from solon.stages.preference_model import train_preference_model
 from solon.stages.rl import reinforce
 
@@ -58,10 +58,10 @@ def run(
     constitution = constitutions.load(recipe.constitution)
     unless_able(constitution, recipe, until=until)
     inputs = read_inputs(recipe, limit=limit)
-    text = constitutions.text_of(recipe.constitution)
-    files = {"recipe.yaml": to_yaml(recipe, folder=out), "constitution.yaml": text}
+    copies = {copy: constitutions.text_of(name) for name, copy in copies_of(recipe).items()}
+    files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
     with open_run(out, files=files) as folder:
-        for done in _paper(_Table(settled(recipe), constitution, inputs, folder, progress)):
+        for done in _paper(Table(settled(recipe), constitution, inputs, folder, progress)):
             if done == last:
                 break
 
@@ -83,15 +83,19 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
     """Say at once, not after hours, that a stage to come cannot do what it is to do.
 
     Raises:
-        UsageError: it has no principles, or a model in a folder here that it cannot train, or not so.
+        UsageError: it has no principles, or settings that do not go together, or a model in a folder here that it
+            cannot train, or not so.
     """
     last = stage_named(until) if until else STAGES[-1]
     where = f"the constitution {recipe.constitution}"
     if not constitution.for_revision:
         raise UsageError(f"{where} has no principle with a revision_request, which 01-critique needs; add one")
-    if last >= "04-label" and not constitution.for_comparison:
-        fix = "add one, or stop before with --until pairs"
-        raise UsageError(f"{where} has no principle with a comparison_request, which 04-label needs; {fix}")
+    unless_comparable(recipe)
+    for judge in judges_of(recipe, constitution).each:
+        if last >= "04-label" and not judge.for_comparison:
+            where = where if judge is constitution else f"the constitution {judge.name}"
+            fix = "add one, or stop before with --until pairs"
+            raise UsageError(f"{where} has no principle with a comparison_request, which 04-label needs; {fix}")
     if last >= "02-finetune":
         base_model = recipe.base_model or recipe.helpful_model
         unless_trainable(base_model)
@@ -100,39 +104,27 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
                 lora.unless_there(getattr(recipe, section).lora, folder)
 
 
-@dataclass(frozen=True)
-class _Table:
-    """What lies on the table for every step."""
-
-    recipe: Recipe
-    constitution: Constitution
-    inputs: Inputs
-    run: Run
-    progress: Progress
-
-    def ask(self, name: str, asking: Asking, *, model: str) -> list[Any]:
-        return ask(self.run, name, asking, helper=Helper(model, self.recipe.models), progress=self.progress)
-
-    def train(self, name: str, training: Callable[..., dict[str, Any]], *, settings: dict[str, Any]) -> Path:
-        return train(self.run, name, settings, training, progress=self.progress)
-
-
-def _paper(table: _Table) -> Iterator[str]:
+def _paper(table: Table) -> Iterator[str]:
     """Do one step after another; yield the name of each when it is complete."""
     recipe = table.recipe
     helpful_model = model_name(recipe.helpful_model)
     base_model = model_name(recipe.base_model or recipe.helpful_model)
-    feedback_model = model_name(recipe.feedback_model or recipe.helpful_model)
     judge = judge_of(recipe.prompts, recipe.helpful_prompts)
 
-    sl_cai = yield from _supervised(table, helpful_model, base_model, judge)
-    rl_cai = yield from _reinforced(table, sl_cai, base_model, feedback_model, judge)
+    revisions, sl_cai = yield from _supervised(table, helpful_model, base_model, judge)
+    pairs = pair_up(table, revisions, sl_cai=sl_cai)
+    yield "03-pairs"
+    comparisons = [*label_pairs(table, pairs), *table.inputs.human_comparisons]
+    yield "04-label"
+    rl_cai = yield from _reinforced(table, comparisons, sl_cai, base_model, judge)
     if table.inputs.eval_prompts:
         _evaluate(table, {"helpful-only": helpful_model, "sl-cai": str(sl_cai), "rl-cai": str(rl_cai)})
         yield "07-evaluate"
 
 
-def _supervised(table: _Table, helpful_model: str, base_model: str, judge: Judge | None) -> Generator[str, None, Path]:
+def _supervised(
+    table: Table, helpful_model: str, base_model: str, judge: Judge | None
+) -> Generator[str, None, tuple[list[Revision], Path]]:
     """Section 3: the helpful model criticises and revises its answers, the base model learns the revisions: SL-CAI."""
     recipe, constitution = table.recipe, table.constitution
     steps = recipe.critique.num_revisions * (1 + recipe.critique.critique)
@@ -143,7 +135,7 @@ def _supervised(table: _Table, helpful_model: str, base_model: str, judge: Judge
         config=recipe.critique,
         questions=lambda prompt: 1 + (steps if prompt["kind"] == "red-team" else 0),
         row_type=Revision,
-        settings=_told(constitution, constitution.for_revision),
+        settings=told_of(constitution, constitution.for_revision),
         summary=partial(_critique_summary, policies=recipe.critique.flaws, judge=judge, notes=table.inputs.notes),
     )
     revisions = table.ask("01-critique", critique, model=helpful_model)
@@ -155,36 +147,14 @@ def _supervised(table: _Table, helpful_model: str, base_model: str, judge: Judge
         settings={"config": asdict(recipe.finetune), "model": weights(base_model), "input": digest(revisions)},
     )
     yield "02-finetune"
-    return sl_cai
+    return revisions, sl_cai
 
 
 def _reinforced(
-    table: _Table, sl_cai: Path, base_model: str, feedback_model: str, judge: Judge | None
+    table: Table, comparisons: list[Comparison], sl_cai: Path, base_model: str, judge: Judge | None
 ) -> Generator[str, None, Path]:
-    """Section 4: AI feedback on pairs of SL-CAI's answers makes a preference model, which reinforces it: RL-CAI."""
-    recipe, constitution = table.recipe, table.constitution
-    pairing = Asking(
-        rows=table.inputs.prompts,
-        chain=sample_pair,
-        config=recipe.pairs,
-        questions=lambda prompt: 2,
-        row_type=Pair,
-    )
-    pairs = table.ask("03-pairs", pairing, model=str(sl_cai))
-    yield "03-pairs"
-
-    labelling = Asking(
-        rows=pairs,
-        chain=partial(label, constitution=constitution),
-        config=recipe.label,
-        questions=lambda pair: (1 + recipe.label.both_orders) * (1 + recipe.label.chain_of_thought),
-        row_type=Comparison,
-        settings=_told(constitution, constitution.for_comparison),
-        summary=lambda rows: {"flaws": flaws.counted(rows, recipe.critique.flaws)},
-    )
-    comparisons = [*table.ask("04-label", labelling, model=feedback_model), *table.inputs.human_comparisons]
-    yield "04-label"
-
+    """Section 4: the labels make a preference model, which reinforces SL-CAI: RL-CAI."""
+    recipe = table.recipe
     preference_model = table.train(
         "05-preference_model",
         partial(train_preference_model, comparisons, model=base_model, config=recipe.preference_model, judge=judge),
@@ -211,7 +181,7 @@ def _reinforced(
     return rl_cai
 
 
-def _evaluate(table: _Table, models: dict[str, str]) -> None:
+def _evaluate(table: Table, models: dict[str, str]) -> None:
     """Have every model answer the held-out prompts, and a judge, if there is one, say what the answers are."""
     recipe, prompts = table.recipe, table.inputs.eval_prompts
     judge = judge_of(recipe.eval_prompts)
@@ -265,9 +235,3 @@ def _by_revision(rows: Sequence[Revision], judge: Judge) -> list[dict[str, Any]]
         {"revision": int(number), "harmful_rate": found["harmful_rate"], "oracle_score": found["oracle_score"]}
         for number, found in metrics(harmful)["models"].items()
     ]
-
-
-def _told(constitution: Constitution, principles: Sequence[Principle]) -> dict[str, Any]:
-    """What of a constitution affects a stage that uses these principles."""
-    told = constitution.model_dump(mode="json", include={"hard_constraints", "exemplars"})
-    return {**told, "principles": [principle.model_dump(mode="json") for principle in principles]}

@@ -1,7 +1,7 @@
 """What a recipe is: the inputs of a run, its models, and a section of settings for each stage."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from solon.constitution import load as constitutions
 from solon.constitution.validate import nearest, validated
@@ -19,18 +19,36 @@ from solon.errors import UsageError
 from solon.evaluate.sample import SampleConfig
 from solon.stages.critique import CritiqueConfig
 from solon.stages.finetune import FinetuneConfig
-from solon.stages.label import LabelConfig, PairsConfig
+from solon.stages.label import LabelConfig
+from solon.stages.pairs import PairsConfig
 from solon.stages.preference_model import PreferenceModelConfig
 from solon.stages.rl import RLConfig
 
 SANDBOX = "sandbox"
+SL_CAI = "sl-cai"
 SANDBOX_PROMPTS = (SANDBOX, "sandbox-instructions", "sandbox-both")
 BUILT_IN = ("demo",)
 SOURCES = ("prompts", "helpful_prompts", "eval_prompts", "human_comparisons")
-MODELS = ("helpful_model", "base_model", "feedback_model")
+MODELS = ("helpful_model", "base_model", "pairs_model", "feedback_model")
+LABELLED_BY = ("feedback_constitution", "helpful_constitution")
 SECTIONS = ("critique", "finetune", "pairs", "label", "preference_model", "rl", "evaluate")
 
 Name = Annotated[str, Field(min_length=1)]
+
+
+def _listed(given: Any) -> Any:
+    if isinstance(given, str):
+        return (given,)
+    return tuple(given) if isinstance(given, list) else given  # what a validator returns is no longer read as JSON
+
+
+Names = Annotated[
+    tuple[Name, ...],
+    Field(min_length=1),
+    BeforeValidator(_listed),
+    PlainSerializer(lambda names: names[0] if len(names) == 1 else list(names)),
+]
+"""A name, or a list of them."""
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -83,8 +101,15 @@ class Recipe(BaseModel):
     base_model: Name | None = None
     """Is finetuned, and becomes the preference model; None takes the helpful model. The paper: the pretrained one. One
     without a chat template learns the paper's transcript as one."""
-    feedback_model: Name | None = None
-    """Compares; None takes the helpful model."""
+    pairs_model: Names | None = None
+    """Samples the responses that are compared; of several, each the one at its place. "sl-cai" is the finetuned model,
+    which None takes, as the paper does."""
+    feedback_model: Names | None = None
+    """Compares; None takes the helpful model. Of several, each compares every pair, and the label is the mean."""
+    feedback_constitution: Names | None = None
+    """By which is compared, one constitution or more; None takes that of the run."""
+    helpful_constitution: Names | None = None
+    """By which responses to helpful prompts are compared, in place of that. The paper asks people."""
 
     models: ModelOptions = ModelOptions()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -131,16 +156,24 @@ def apply_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
 
 def to_yaml(recipe: Recipe, *, folder: Path) -> str:
     """Every setting, the defaults too, as a recipe that lies in `folder`, beside a copy of the constitution."""
-    told = recipe.model_dump(mode="json")
-    if recipe.constitution not in constitutions.builtins():
-        told["constitution"] = "constitution.yaml"
-    for key in SOURCES:
-        if _is_path(told[key]):
-            told[key] = os.path.relpath(told[key], folder)
-    for key in MODELS:
-        if told[key] not in (None, SANDBOX) and Path(told[key]).exists():
-            told[key] = os.path.relpath(told[key], folder)
+    copies = copies_of(recipe)
+    built_in = constitutions.builtins()
+    told = _renamed(
+        recipe,
+        constitution=lambda name: name if name in built_in else copies[name],
+        prompts=lambda path: os.path.relpath(path, folder),
+        model=lambda name: os.path.relpath(name, folder) if Path(name).exists() else name,
+    ).model_dump(mode="json")
     return "# Every setting of this run.\n" + str(yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
+
+
+def copies_of(recipe: Recipe) -> dict[str, str]:
+    """The files in a run folder that are copies of its constitutions, by how the recipe names these."""
+    copies = {recipe.constitution: "constitution.yaml"}
+    for key in LABELLED_BY:
+        for number, name in enumerate(getattr(recipe, key) or (), 1):
+            copies.setdefault(name, f"{key}.yaml" if number == 1 else f"{key}-{number}.yaml")
+    return copies
 
 
 def settled(recipe: Recipe) -> Recipe:
@@ -171,16 +204,34 @@ def _found(source: str | Path) -> Path | Traversable:
 
 def _from_folder(recipe: Recipe, folder: Path) -> Recipe:
     """Take paths from the folder of the recipe. A model's name is a path only where there is such a folder."""
-    changed: dict[str, str] = {}
-    if recipe.constitution not in constitutions.builtins():
-        changed["constitution"] = str(folder / recipe.constitution)
+    built_in = constitutions.builtins()
+    return _renamed(
+        recipe,
+        constitution=lambda name: name if name in built_in else str(folder / name),
+        prompts=lambda path: str(folder / path),
+        model=lambda name: str(folder / name) if (folder / name).exists() else name,
+    )
+
+
+def _renamed(
+    recipe: Recipe, *, constitution: Callable[[str], str], prompts: Callable[[str], str], model: Callable[[str], str]
+) -> Recipe:
+    """The recipe with other names for what it takes from elsewhere."""
+
+    def renamed_model(name: str) -> str:
+        return name if name in (SANDBOX, SL_CAI) else model(name)
+
+    changed: dict[str, Any] = {"constitution": constitution(recipe.constitution)}
     for key in SOURCES:
         if _is_path(given := getattr(recipe, key)):
-            changed[key] = str(folder / given)
-    for key in MODELS:
-        given = getattr(recipe, key)
-        if given not in (None, SANDBOX) and (folder / given).exists():
-            changed[key] = str(folder / given)
+            changed[key] = prompts(given)
+    for keys, rename in ((LABELLED_BY, constitution), (MODELS, renamed_model)):
+        for key in keys:
+            given = getattr(recipe, key)
+            if isinstance(given, str):
+                changed[key] = rename(given)
+            elif given is not None:
+                changed[key] = tuple(map(rename, given))
     return recipe.model_copy(update=changed)
 
 
@@ -207,6 +258,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
     **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads"), _AT_LEAST_ONE),
     **dict.fromkeys(("upto", "most", "num_helpful_responses", "num_models", "rank", "alpha"), _AT_LEAST_ONE),
+    **dict.fromkeys(("num_principles", "num_reasonings", "votes"), _AT_LEAST_ONE),
+    "num_responses": (2, inf),
     "helpful_ratio": (0, inf),
     "human_ratio": (0, inf),
     "margin_scale": (0, inf),

@@ -10,11 +10,13 @@ from typing import Any
 
 from solon import prompts
 from solon.chains import Chain, Reply, Request
+from solon.constitution.schema import Constitution, Principle
 from solon.models import load as models
 from solon.models.base import Model
 from solon.models.drivers import Answered, Journal, in_rounds
 from solon.prompts import FormName
-from solon.recipe.schema import ModelOptions
+from solon.recipe.inputs import Inputs
+from solon.recipe.schema import ModelOptions, Recipe
 from solon.runs import Run, Stage
 
 Progress = Callable[[str, int, int], None]
@@ -55,14 +57,35 @@ class Asking:
     questions: Callable[[Any], int]
     """How many a row asks at most; for the time left."""
     row_type: Any
+    of: str = "id"
+    """The column of what is made that has the id of its row; several rows may be made of one."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What else affects the rows."""
     first: bool = False
     """Whether rows that were dropped as they were read are counted here."""
     finish: Callable[[list[Any]], list[Any]] = list
-    """What is done to the rows before they are sealed."""
+    """What is done to what the chains end with; the rows that are sealed."""
     summary: Callable[[list[Any]], Mapping[str, Any]] = lambda rows: {}
     """What to say of the rows beside their counts."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What lies on the table for every step."""
+
+    recipe: Recipe
+    constitution: Constitution
+    inputs: Inputs
+    run: Run
+    progress: Progress
+
+    def ask(self, name: str, asking: Asking, *, model: str) -> list[Any]:
+        """Do a stage that asks `model`, by the name of its folder, and return its rows."""
+        return ask(self.run, name, asking, helper=Helper(model, self.recipe.models), progress=self.progress)
+
+    def train(self, name: str, training: Callable[..., dict[str, Any]], *, settings: dict[str, Any]) -> Path:
+        """Do a stage that trains, and return the folder of its model."""
+        return train(self.run, name, settings, training, progress=self.progress)
 
 
 def ask(run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress) -> list[Any]:
@@ -90,9 +113,15 @@ def ask(run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progre
     chains = ((row["id"], asking.chain(row, config=config)) for row in rows)
     answered = in_rounds(chains, helper.model, journal=journal)
     ended = asking.finish([answered[row["id"]] for row in rows])
-    stage.seal(ended, row_type=asking.row_type, summary=asking.summary(ended), ids=[row["id"] for row in rows])
+    seal(stage, asking, rows=rows, ended=ended)
     progress(name, total, total)
     return stage.read()
+
+
+def seal(stage: Stage, asking: Asking, *, rows: Sequence[Row], ended: list[Any]) -> None:
+    """End a stage with what was made of `rows`."""
+    ids = [row["id"] for row in rows]
+    stage.seal(ended, row_type=asking.row_type, summary=asking.summary(ended), ids=ids, of=asking.of)
 
 
 def with_form(config: Any, form: FormName) -> Any:
@@ -137,6 +166,12 @@ def weights(model: str | Path) -> str:
         with path.open("rb") as file:
             found.update(hashlib.file_digest(file, "sha256").digest())
     return found.hexdigest()
+
+
+def told_of(constitution: Constitution, principles: Sequence[Principle]) -> dict[str, Any]:
+    """What of a constitution affects a stage that uses these principles."""
+    told = constitution.model_dump(mode="json", include={"hard_constraints", "exemplars"})
+    return {**told, "principles": [principle.model_dump(mode="json") for principle in principles]}
 
 
 class _Counted:

@@ -70,7 +70,7 @@ def _content(run: RunFolder) -> dict[str, Any]:
         "metrics": metric_rows(run.metrics["models"]) if run.metrics else {},
         "splits": splits_in_order(run.metrics) if run.metrics else [],
         "split_rows": split_rows(run.metrics) if run.metrics else {},
-        "principles": principle_rows(run.constitution, revisions=run.revisions, labels=run.labels),
+        "principles": principle_rows(run.constitution, revisions=run.revisions, labels=run.labels, others=run.others),
         "stages": stage_rows(run),
         "flaws": flaw_rows(run.summaries),
         "held_out": held_out_rows(run.preference_model),

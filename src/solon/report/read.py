@@ -163,10 +163,18 @@ class Ending(TypedDict):
     drop_reason: str | None
 
 
+class Judgement(TypedDict):
+    """Part of a row of 04-label, as far as it is counted."""
+
+    constitution: str
+    principle: str
+    state: str
+
+
 class Judged(Ending):
     """A row of 04-label, as far as it is counted."""
 
-    principle: str | None
+    judgements: list[Judgement]
 
 
 class Answer(Ending):
@@ -185,6 +193,8 @@ class RunFolder:
     run: dict[str, Any]
     seed: int | None
     constitution: Constitution | None
+    others: list[Constitution]
+    """By which responses are compared in its place."""
     summaries: dict[str, dict[str, Any]]
     """The summary.json of each stage that has one, as it is."""
     revisions: list[Revision]
@@ -209,7 +219,6 @@ def read(run: Path) -> RunFolder:
         raise UsageError(
             f"{run} is not a run folder, it has neither run.json nor recipe.yaml; give the folder that `solon run` made"
         )
-    constitution = run / "constitution.yaml"
     critique = _json(run / "01-critique/summary.json", CritiqueSummary)
     finetune = _json(run / "02-finetune/summary.json", TrainingSummary)
     preference_model: PreferenceModelSummary | None = _json(
@@ -229,7 +238,8 @@ def read(run: Path) -> RunFolder:
         name=run.resolve().name,
         run=_json(run / "run.json", dict[str, Any]) or {},
         seed=_seed(run / "recipe.yaml"),
-        constitution=load(constitution) if constitution.exists() else None,
+        constitution=load(run / "constitution.yaml") if (run / "constitution.yaml").exists() else None,
+        others=[load(path) for path in constitution_files(run) if path.name != "constitution.yaml"],
         summaries={stage: _json(run / stage / "summary.json", dict[str, Any]) or {} for stage in STAGES},
         revisions=revisions,
         by_revision=(critique or {}).get("by_revision", []),
@@ -243,10 +253,17 @@ def read(run: Path) -> RunFolder:
     )
 
 
+def constitution_files(run: Path) -> list[Path]:
+    """The copies of constitutions in a run folder, its own first."""
+    return [*run.glob("constitution.yaml"), *sorted(run.glob("*_constitution*.yaml"))]
+
+
 def rows(stage: Path, kind: type[T]) -> list[T]:
-    """Return the rows of a stage, or of the stages within its folder, as `kind`; none where it is not complete."""
+    """Return the rows of a stage, or else of the stages within its folder, as `kind`; none where it is not complete."""
     found: list[T] = []
-    for summary in sorted([*stage.glob("summary.json"), *stage.glob("*/summary.json")]):
+    own = stage / "summary.json"
+    has_own = "files" in (_json(own, dict[str, Any]) or {})
+    for summary in [own] if has_own else sorted(stage.glob("*/summary.json")):
         if "files" in _json(summary, dict[str, Any]):
             try:
                 adapter = TypeAdapter(list[kind])  # type: ignore[valid-type]

@@ -26,6 +26,8 @@ TITLES = {"helpful-only": "Helpful-only", "sl-cai": "SL-CAI", "rl-cai": "RL-CAI"
 SPLITS = ("seen", "unseen-combination", "unseen-act")
 SPLIT_METRICS = ("harmful_rate", "helpful_rate", "over_refusal_rate", SCORE)
 MOST_REASONS = 12
+OWN = ""
+"""Stands for the name of the run's own constitution."""
 NBSP = "\N{NO-BREAK SPACE}"
 
 Better = Literal["higher", "lower"]
@@ -109,6 +111,8 @@ class StageRow:
     kept: int | None
     dropped: int | None
     reasons: list[tuple[str, int]]
+    states: list[str]
+    """How its rows, and the judgements in them, ended, e.g. "judgements: 96 labelled, 2 abstained"."""
     seconds: float | None
     tokens: int | None
 
@@ -161,25 +165,37 @@ def split_rows(metrics: Metrics) -> dict[tuple[str, str, Better], list[SplitRow]
 
 
 def principle_rows(
-    constitution: Constitution | None, *, revisions: Sequence[Revision], labels: Sequence[Judged]
+    constitution: Constitution | None,
+    *,
+    revisions: Sequence[Revision],
+    labels: Sequence[Judged],
+    others: Sequence[Constitution] = (),
 ) -> list[PrincipleRow]:
-    """Every principle of the constitution, and any that rows name and it does not."""
-    drawn: Counter[str] = Counter()
-    changed: Counter[str] = Counter()
+    """Every principle of the constitution and of the others, and any that rows name and these do not."""
+    named = {each.name: each for each in others}
+    drawn: Counter[tuple[str, str]] = Counter()
+    changed: Counter[tuple[str, str]] = Counter()
     for row in revisions:
         before = row["response"]
         for step in row["steps"]:
-            drawn[step["principle"]] += 1
-            changed[step["principle"]] += step["revision"].strip() != before.strip()
+            drawn[OWN, step["principle"]] += 1
+            changed[OWN, step["principle"]] += step["revision"].strip() != before.strip()
             before = step["revision"]
-    judged = Counter(row["principle"] for row in labels if row["principle"] is not None and row["drop_reason"] is None)
-    known = {principle.id: principle for principle in (constitution.principles if constitution else ())}
+    judged = Counter(
+        (it["constitution"] if it["constitution"] in named else OWN, it["principle"])
+        for row in labels
+        for it in row["judgements"]
+        if it["state"] == "labelled"
+    )
+    told = {OWN: constitution, **named} if constitution else named
+    known = {(name, it.id): it for name, of in told.items() for it in of.principles}
     rows = []
-    for id in dict.fromkeys([*known, *drawn, *judged]):
-        it = known.get(id)
+    for name, id in dict.fromkeys([*known, *drawn, *judged]):
+        it = known.get((name, id))
         wording = [it.critique_request, it.revision_request, it.comparison_request] if it else []
-        title = it.title or it.id if it else id
-        rows.append(PrincipleRow(id, title, [text for text in wording if text], drawn[id], changed[id], judged[id]))
+        title = (it.title or it.id if it else id) + (f", of {name}" if name != OWN else "")
+        counts = (count[name, id] for count in (drawn, changed, judged))
+        rows.append(PrincipleRow(id, title, [text for text in wording if text], *counts))
     return rows
 
 
@@ -237,11 +253,23 @@ def stage_rows(run: RunFolder) -> list[StageRow]:
                 kept=None if endings is None else len(endings) - reasons.total(),
                 dropped=None if endings is None else reasons.total(),
                 reasons=_most(reasons),
+                states=states(run.summaries[name]),
                 seconds=max((time for time in seconds if time is not None), default=None),
                 tokens=int(sum(counted)) if counted else None,
             )
         )
     return rows
+
+
+def states(summary: Mapping[str, Any]) -> list[str]:
+    """The "states" of a stage's summary in words, the most frequent first."""
+    found = summary.get("states")
+    told = []
+    for what, counts in found.items() if isinstance(found, dict) else ():
+        counted = {state: int(_number(many) or 0) for state, many in counts.items()} if isinstance(counts, dict) else {}
+        ordered = sorted(counted.items(), key=lambda it: (-it[1], it[0]))
+        told.append(f"{what}: " + (", ".join(f"{many} {state}" for state, many in ordered) or "none"))
+    return told
 
 
 def flaw_rows(summaries: Mapping[str, Mapping[str, Any]]) -> list[FlawRow]:

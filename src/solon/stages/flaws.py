@@ -100,6 +100,22 @@ def of_pair(pair: Pair) -> list[str]:
     return of_prompt(pair["prompt"]) + answers
 
 
+def unfit(pair: Pair) -> str | None:
+    """Why two responses cannot be compared, if they cannot."""
+    responses = pair["responses"]
+    if len(responses) != 2:
+        return f"{len(responses)} responses"
+    empty = [number for number, response in enumerate(responses, 1) if not response.strip()]
+    if empty:
+        return f"response {empty[0]} empty"
+    return "identical responses" if responses[0] == responses[1] else None
+
+
+def refuses(text: str) -> bool:
+    """Whether a text begins by declining what was asked for."""
+    return _REFUSAL.match(text) is not None
+
+
 def of_any(completion: Completion) -> list[str]:
     """What is wrong with any text that was asked for."""
     found = ["cut"] if completion.finish_reason == "length" else []
@@ -110,7 +126,7 @@ def of_any(completion: Completion) -> list[str]:
 
 def of_critique(text: str) -> list[str]:
     """What is wrong with a critique beside that."""
-    return ["refusal"] if _REFUSAL.match(text) else []
+    return ["refusal"] if refuses(text) else []
 
 
 def of_revision(text: str, *, response: str, critique: str | None, exemplars: Iterable[str] = ()) -> list[str]:
