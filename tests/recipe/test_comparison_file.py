@@ -47,7 +47,7 @@ def test_every_common_form_is_the_same_comparison(tmp_path, row):
     assert found["drop_reason"] is None
     assert found["prompt"] == TURNS
     assert preferred(found) == ["yes", "no"]
-    assert (source_of(found), found["principle"], found["probability"]) == ("human", None, found["probability"])
+    assert (source_of(found), found["judgements"]) == ("human", [])
     assert usable([found]) == [found]
 
 

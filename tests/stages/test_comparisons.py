@@ -9,7 +9,7 @@ from solon.stages.comparisons import mixed, sources, usable
 
 def row(id, *, probability=0.9, responses=("no", "sure"), drop_reason=None, **more):
     given = {"id": id, "prompt": [user("why?")], "drop_reason": drop_reason, "responses": list(responses)}
-    return {**given, "principle": None, "probability": probability, **more}
+    return {**given, "judgements": [], "probability": probability, **more}
 
 
 @pytest.mark.parametrize(
