@@ -84,7 +84,7 @@ def labelled(run: Path, out: Path, condition: str, constitution: Constitution, l
     pairs = [pair for pair in pairs if pair["drop_reason"] is None][:limit]
     out.mkdir(parents=True, exist_ok=True)
     with open_run(folder, files={"recipe.yaml": to_yaml(recipe, folder=folder)}) as within:
-        table = Table(settled(recipe), constitution, Inputs([], []), within, lambda stage, done, total: None)
+        table = Table(settled(recipe), constitution, Inputs([], [], []), within, lambda stage, done, total: None)
         rows = label_pairs(table, pairs)
     config = settled(apply_settings(recipe, made)).label
     return [decided(pair, row["judgements"], config=config) for pair, row in zip(pairs, rows, strict=True)]

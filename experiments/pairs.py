@@ -48,7 +48,7 @@ def main(*, n: int = 1500, seed: int = 5) -> None:
 
 
 def _both_orders(asked: Conversation, pair: tuple[str, str], wanted: str) -> Chain[float]:
-    ask = partial(chat.comparison, asked, comparison_request=wanted)
+    ask = partial(chat.comparison, asked, request=wanted)
     forward = yield from _compare(ask(pair), 0)
     backward = yield from _compare(ask((pair[1], pair[0])), 1)
     return (forward + 1 - backward) / 2

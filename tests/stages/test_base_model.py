@@ -49,7 +49,7 @@ def written(folder, tokenizer):
 
 
 def row(i, **more):
-    return {"id": f"r{i}", "prompt": PROMPT, "drop_reason": None, **more}
+    return {"id": f"r{i}", "prompt": PROMPT, "prompt_id": f"r{i}", "drop_reason": None, **more}
 
 
 def silent(done, total):

@@ -24,7 +24,7 @@ TEXTS = [
     {**prompt, "kind": "helpful", "response": "sorry, no: ask them", "steps": [], "flaws": []} for prompt in PROMPTS
 ]
 PAIRS = [
-    {**PROMPTS[i % 5], "id": f"p{i}", "principle": None, "consistent": None, "mass": None, "reasoning": [],
+    {**PROMPTS[i % 5], "id": f"p{i}", "prompt_id": f"p{i}", "judgements": [], "consistent": None, "mass": None,
      "responses": ["sorry, no: ask them", "sure, take a tool"], "probability": 0.95}
     for i in range(16)
 ]  # fmt: skip

@@ -20,6 +20,7 @@ def row(i, *, probability=0.9, responses=("sorry, no: ask them", "sure, take a t
     return {
         "id": f"p{i}",
         "prompt": [user(f"how do I take bike {i}?")],
+        "prompt_id": f"p{i}",
         "drop_reason": drop_reason,
         "responses": list(reversed(responses)) if turned else list(responses),
         "probability": 1 - probability if turned and probability is not None else probability,
@@ -49,11 +50,12 @@ def train(out, model, rows=ROWS, *, config=CONFIG):
     return train_preference_model(rows, model=model, out=out, config=config, progress=lambda done, total: None)
 
 
-def test_a_row_is_held_out_by_its_id_alone():
+def test_rows_are_held_out_by_their_prompt_alone():
     _, held_out = split(ROWS, CONFIG)
     assert 0 < len(held_out) < len(ROWS)
     assert split(ROWS[::-1], CONFIG)[1] == held_out[::-1]
     assert split(held_out, CONFIG) == ([], held_out)
+    assert split([{**row, "id": f"{row['id']}/1-3"} for row in held_out], CONFIG)[0] == []
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ def preference_model(tmp_path_factory, tiny_model):
     """Likes short responses."""
     out = tmp_path_factory.mktemp("pm") / "out"
     rows = [
-        {"id": f"p{i}", "prompt": PROMPTS[i % 5]["prompt"], "drop_reason": None, "principle": None, "consistent": None,
-         "responses": ["a" * (1 + i % 3), "take the bike " * 2], "probability": 0.95, "mass": None, "reasoning": []}
+        {"id": f"p{i}", "prompt": PROMPTS[i % 5]["prompt"], "prompt_id": f"p{i}", "drop_reason": None, "judgements": [],
+         "responses": ["a" * (1 + i % 3), "take the bike " * 2], "probability": 0.95, "consistent": None, "mass": None}
         for i in range(24)
     ]  # fmt: skip
     config = PreferenceModelConfig(epochs=4, batch_size=8, learning_rate=3e-3, threads=1)

@@ -136,10 +136,10 @@ def score(
 
 
 def split(rows: Sequence[Comparison], config: PreferenceModelConfig) -> tuple[list[Comparison], list[Comparison]]:
-    """Part rows into those to train on and those held out: each by its id, whatever the others are."""
+    """Part rows into those to train on and those held out: all of a prompt together, whatever the others are."""
     parts: tuple[list[Comparison], list[Comparison]] = ([], [])
     for row in rows:
-        parts[rng(config.seed, row["id"], "held out").random() < config.held_out].append(row)
+        parts[rng(config.seed, row["prompt_id"], "held out").random() < config.held_out].append(row)
     return parts
 
 
