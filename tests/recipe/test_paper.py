@@ -184,6 +184,14 @@ def test_what_people_prefer_is_learned_beside_the_labels(tmp_path, recipe, kitch
         run(with_people, out=tmp_path / "one", until="preference_model")
 
 
+def test_people_who_prefer_nothing_are_told_before_anything_runs(tmp_path, recipe, kitchen):
+    path = tmp_path / "people.jsonl"
+    path.write_text('{"prompt": "a", "chosen": "yes", "rejected": "yes"}\n')
+    with pytest.raises(UsageError, match="none of the 1 rows can be used, the first because: identical responses"):
+        run(apply_settings(recipe, [f"human_comparisons={path}"]), out=tmp_path / "one")
+    assert not (tmp_path / "one").exists()
+
+
 def test_stages_are_named_with_or_without_their_number():
     assert stage_named("label") == stage_named("04-label") == "04-label"
     with pytest.raises(UsageError, match="did you mean 'label'"):

@@ -211,13 +211,15 @@ def test_the_loss_is_that_of_its_formula(tiny_model, targets):
 def test_ties_are_left_out_of_what_names_a_winner_and_counted(tmp_path, tiny_model):
     rows = [*ROWS, *(row(i, probability=0.5) for i in range(50, 56))]
     tied = len(split(rows[16:], CONFIG)[0])
-    soft, hard = (
+    soft, margin = (
         train(tmp_path / targets, tiny_model, rows, config=replace(CONFIG, epochs=1, targets=targets))
-        for targets in ("soft", "hard")
+        for targets in ("soft", "margin")
     )
     assert tied > 0
-    assert (hard["ties"], soft["ties"]) == (tied, 0)
-    assert hard["comparisons"] == soft["comparisons"] - tied
+    assert (margin["ties"], soft["ties"]) == (tied, 0)
+    assert margin["comparisons"] == soft["comparisons"] - tied
+    # an untrained head scores all alike: log(1 + e^margin), with the margin log 9 of labels of 0.9
+    assert margin["history"][0]["loss"] == pytest.approx(math.log(10), abs=0.1)
 
 
 ENSEMBLE = replace(CONFIG, num_models=2)

@@ -41,6 +41,7 @@ def read_inputs(recipe: Recipe, *, limit: int | None = None) -> Inputs:
     if recipe.human_comparisons is not None:
         first = _first(recipe.num_human_comparisons, limit)
         people = read_comparisons(recipe.human_comparisons, first=first, seed=recipe.seed)
+        _unless_all_dropped(recipe.human_comparisons, people.rows, todo="two responses to one prompt that differ")
     _unless_named_twice(recipe, {"prompts": red_team, "helpful_prompts": helpful, "human_comparisons": people.rows})
     notes = {
         "prompts": of_red_team,
@@ -126,16 +127,20 @@ def _read(
     first = _first(n, limit)
     kind: Literal["helpful", "red-team"] = "helpful" if use == "helpful" else "red-team"
     read = read_prompts(source, kind=kind, first=first, human_turns=recipe.human_turns)
-    if all(prompt["drop_reason"] is not None for prompt in read.prompts):
-        raise UsageError(
-            f"{source}: none of the {len(read.prompts)} rows can be used, the first because: "
-            f"{read.prompts[0]['drop_reason']}; give prompts that end with a human turn"
-        )
+    _unless_all_dropped(source, read.prompts, todo="prompts that end with a human turn")
     return read.prompts, read.notes
 
 
 def _first(*counts: int | None) -> int | None:
     return min((count for count in counts if count is not None), default=None)
+
+
+def _unless_all_dropped(source: str, rows: Sequence[Row], *, todo: str) -> None:
+    if all(row["drop_reason"] is not None for row in rows):
+        raise UsageError(
+            f"{source}: none of the {len(rows)} rows can be used, the first because: "
+            f"{rows[0]['drop_reason']}; give {todo}"
+        )
 
 
 def _unless_named_twice(recipe: Recipe, rows: Mapping[str, Sequence[Row]]) -> None:

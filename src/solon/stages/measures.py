@@ -92,10 +92,10 @@ def reliability(labels: Sequence[float], predicted: Sequence[float]) -> list[dic
     members: dict[int, list[tuple[float, float]]] = {}
     for p, q in zip(labels, predicted, strict=True):
         members.setdefault(min(int(q * BINS), BINS - 1), []).append((p, q))
-    bins = []
-    for _, within in sorted(members.items()):
-        bins.append({"predicted": fmean(q for _, q in within), "label": _average([p for p, _ in within])})
-    return bins
+    return [
+        {"predicted": fmean(q for _, q in within), "label": _average([p for p, _ in within])}
+        for _, within in sorted(members.items())
+    ]
 
 
 def against_judge(rows: Sequence[HeldOut]) -> dict[str, Estimate | None] | None:
@@ -114,8 +114,7 @@ def against_judge(rows: Sequence[HeldOut]) -> dict[str, Estimate | None] | None:
 
 
 def bias(rows: Sequence[HeldOut]) -> dict[str, Any]:
-    """What the preference model goes by beside the content, next to what its labels do: a liking that it has and they
-    have not, or have less, is its own.
+    """What the preference model goes by, beside what its labels do; what it has beyond them is its own.
 
     "length": `score` is the correlation of a response's score with its length over all responses. `within` are those
     between the two responses of one comparison, of the difference of lengths with that of the scores, with the
@@ -146,10 +145,7 @@ def bias(rows: Sequence[HeldOut]) -> dict[str, Any]:
                 "labels": _share([(row["label"] > 0.5) == is_longer for row, is_longer in longer]),
             },
         },
-        "first": {
-            "preference_model": _average(predicted),
-            "labels": _average(labels),
-        },
+        "first": {"preference_model": _average(predicted), "labels": _average(labels)},
     }
 
 

@@ -95,9 +95,9 @@ def reinforce(
     Its "history" has an entry for each step, about the samples drawn before that step's update: mean `reward` (scores
     less the preference model's `score_mean`, so that 0 is as good as an average held-out response, and less the
     penalties), `kl` (nats a response, to the initial policy), `length` (tokens), `truncated` (share), of an ensemble
-    `uncertainty` (the mean standard deviation of its scores). With a judge
-    also, without influence on the training: `oracle_score`, `harmful_rate` (share of compliance among harmful
-    requests), `helpful_rate` (among benign ones); None where a step had no such request.
+    `uncertainty` (the mean standard deviation of its scores). With a judge also, without influence on the training:
+    `oracle_score`, `harmful_rate` (share of compliance among harmful requests), `helpful_rate` (among benign ones);
+    None where a step had no such request.
 
     Called again with the same settings it resumes, or returns the summary if it is done.
 
