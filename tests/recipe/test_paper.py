@@ -7,6 +7,7 @@ import pytest
 from solon import sandbox
 from solon.errors import UsageError
 from solon.recipe import STAGES, apply_settings, run, stage_named
+from solon.recipe.work import weights
 from solon.runs import read_rows, read_summary
 
 
@@ -190,6 +191,15 @@ def test_people_who_prefer_nothing_are_told_before_anything_runs(tmp_path, recip
     with pytest.raises(UsageError, match="none of the 1 rows can be used, the first because: identical responses"):
         run(apply_settings(recipe, [f"human_comparisons={path}"]), out=tmp_path / "one")
     assert not (tmp_path / "one").exists()
+
+
+def test_an_ensemble_is_known_by_the_weights_of_every_model(tmp_path):
+    for number in range(2):
+        (tmp_path / f"member-{number}" / "model").mkdir(parents=True)
+        (tmp_path / f"member-{number}" / "model" / "model.safetensors").write_bytes(b"same")
+    before = weights(tmp_path)
+    (tmp_path / "member-1" / "model" / "model.safetensors").write_bytes(b"other")
+    assert before != weights(tmp_path) != str(tmp_path)
 
 
 def test_stages_are_named_with_or_without_their_number():
