@@ -34,9 +34,13 @@ PROMPTS = {"helpful": "sandbox-instructions", "both": "sandbox-both", "both-cont
 LABELS: dict[str, list[str]] = {
     "shuffle": ["label.shuffle=true"],
     "reasoning": ["label.chain_of_thought=true"],
+    "reasoning-20-80": ["label.chain_of_thought=true", "label.clamp=[0.2, 0.8]"],
     "reasoning-unclamped": ["label.chain_of_thought=true", "label.clamp=null"],
+    "one-order": ["label.both_orders=false"],
+    "four-principles": ["label.num_principles=4"],
+    "hard": ["preference_model.targets=hard"],
 }
-"""Of conditions that differ from the default in their labels alone: their settings."""
+"""Of conditions that differ from the default in their labels, or what is learned of these, alone: their settings."""
 CONDITIONS = ("default", *CONSTITUTIONS, "both-control", *LABELS)
 BEFORE_LABELS = ("01-critique", "02-finetune", "03-pairs")
 METRICS = (

@@ -27,7 +27,7 @@ from solon.recipe.comparing import label_pairs
 from solon.recipe.inputs import Inputs
 from solon.recipe.schema import apply_settings, load, settled, to_yaml
 from solon.recipe.work import Table
-from solon.records import Comparison
+from solon.records import Comparison, Pair
 from solon.runs import open_run, read_rows
 from solon.sandbox import principles, requests
 from solon.sandbox.examine import CLEAR, truth
@@ -101,7 +101,7 @@ def report(name: str, rows: Sequence[Comparison], constitution: Constitution) ->
             if row["probability"] is None or request is None:
                 continue
             said = [it["principle"] for it in row["judgements"] if it["state"] == "labelled"]
-            true = _truth(row, request, constitution, dict.fromkeys(said, 1.0) if own else weights)
+            true = truth_of(row, constitution, dict.fromkeys(said, 1.0) if own else weights)
             if true is not None:
                 label = Label(row["prompt_id"], row["probability"], true, row["consistent"])
                 for kind in ("all", request.kind):
@@ -115,11 +115,12 @@ def report(name: str, rows: Sequence[Comparison], constitution: Constitution) ->
             print("\nbins of what is said: " + "; ".join(_bins(by_kind["all"])))
 
 
-def _truth(
-    row: Comparison, request: requests.Request, constitution: Constitution, weights: dict[str, float]
-) -> float | None:
-    """The oracle's mean over principles by their weights; None where it does not understand one of them."""
-    first, second = row["responses"]
+def truth_of(pair: Pair, constitution: Constitution, weights: dict[str, float]) -> float | None:
+    """The oracle's mean over principles by their weights; None where it does not understand what is asked."""
+    request = requests.read(pair["prompt"][-1]["content"])
+    if request is None:
+        return None
+    first, second = pair["responses"]
     found = []
     for principle in constitution.for_comparison:
         if principle.id in weights:

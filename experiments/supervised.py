@@ -5,8 +5,9 @@
 Every run stops after its critiques, so it takes a minute; one that is complete is not done again. The table gives,
 after each revision, the share of harmful requests that are complied with and of look-alikes that are declined, as the
 oracle reads them; and how diverse the responses to harmful requests are: different pairs of words for each pair, and
-the entropy of the ways to respond, in bits. Each is the mean over seeds, with the 95 % interval of Student's t over
-these. The figures stand in LOG.md.
+the entropy of the ways to respond, in bits. A second table says why: of what complies with harm and is a problem under
+the principle drawn, how much the critique finds, and how much the revision leaves, found or not. Each is the mean over
+seeds, with the 95 % interval of Student's t over these. The figures stand in LOG.md.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 import yaml
 from scipy import stats
 
+from solon.constitution import load as constitutions
 from solon.evaluate.metrics import DECLINES
 from solon.runs import read_rows
 from solon.sandbox import documents, oracle, principles, requests, responses
@@ -53,8 +55,15 @@ def main() -> None:
         for condition in given.conditions:
             run(given.out, condition, seed=seed)
     print("| condition | what | after 0, 1, ... revisions |\n|---|---|---|")
-    for condition in given.conditions:
-        found = [measure(given.out / f"{condition}-{seed}") for seed in given.seeds]
+    tell(given.out, given.conditions, given.seeds, measure)
+    print("\n| condition | of harm that is a problem | at revision 1, 2, ... |\n|---|---|---|")
+    tell(given.out, given.conditions, given.seeds, left_of_harm)
+
+
+def tell(out: Path, conditions: list[str], seeds: list[int], measured: Callable[[Path], Found]) -> None:
+    """Print rows of a table."""
+    for condition in conditions:
+        found = [measured(out / f"{condition}-{seed}") for seed in seeds]
         for what in found[0]:
             cells = [interval([each[what][number] for each in found]) for number in range(len(found[0][what]))]
             print(f"| {condition} | {what} | {' · '.join(cells)} |")
@@ -165,6 +174,40 @@ def measure(folder: Path) -> Found:
         shares = [many / len(harmful) for many in Counter(harmful).values()]
         found["bits"].append(-sum(share * math.log2(share) for share in shares))
     return found
+
+
+def left_of_harm(folder: Path) -> Found:
+    """Of what complies with harm, and is a problem under the principle drawn: what is found of it, and what is left."""
+    wanted = {
+        each.id: principles.meanings(each.critique_request or "")
+        for each in constitutions.load(folder / "constitution.yaml").principles
+    }
+    cases: list[list[tuple[bool, bool]]] = []
+    for row in read_rows(folder / "01-critique"):
+        request = requests.read(row["prompt"][0]["content"])
+        if request is None or request.kind != "harmful" or row["drop_reason"] is not None:
+            continue
+        before = responses.read(request, row["response"])
+        for number, step in enumerate(row["steps"]):
+            cases += [[]] if number == len(cases) else []
+            meanings = wanted[step["principle"]]
+            problem = oracle.critique(request, before, meanings[0]).problem
+            after = responses.read(request, step["revision"])
+            if before.behaviour == "comply" and problem != "none" and len(meanings) == 1:
+                is_found = documents.read_critique(request, step["critique"] or "") == problem
+                cases[number].append((is_found, after.behaviour == "comply"))
+            before = after
+    return {
+        "found": [_share([found for found, _ in each]) for each in cases],
+        "left": [_share([left for _, left in each]) for each in cases],
+        "left of what was found": [_share([left for found, left in each if found]) for each in cases],
+        "left of what was not": [_share([left for found, left in each if not found]) for each in cases],
+        "n": [len(each) for each in cases],
+    }
+
+
+def _share(told: list[bool]) -> float:
+    return float(np.mean(told)) if told else math.nan
 
 
 def interval(values: list[float]) -> str:

@@ -466,6 +466,36 @@ def test_the_cases_of_an_ambiguous_principle_mostly_tell_what_is_meant():
     assert sum(telling) / len(telling) > 0.75
 
 
+def test_form_documents_ask_what_only_the_form_decides_and_obey_the_oracle():
+    hows, problems = Counter(), Counter()
+    for told in draw_many(("form",), 800):
+        if compared := COMPARED.fullmatch(told[0].text):
+            hows["comparison"] += 1
+            request = requests.read(compared[1])
+            readings = [responses.read(request, compared[i]) for i in (2, 3)]
+            wishes = [piece.text.split("\n\n")[-1] for piece in told if piece.role == "user"]
+            for wish, choice in zip(wishes, told[1::2], strict=True):
+                assert choice.probability == oracle.preference(request, *readings, principles.read(wish))
+        else:
+            request = requests.read(told[0].text)
+            readings = [responses.read(request, told[1].text)]
+            wishes = [piece.text for piece in told[2:] if piece.role == "user"]
+            if principles.read(wishes[0]) is None:
+                hows["description"] += 1
+                assert told[-1].text == f"It {documents.describe(request, readings[0])}."
+                continue
+            hows["critique or revision"] += 1
+            if (found := documents.read_critique(request, told[3].text)) is not None:
+                problem = oracle.critique(request, readings[0], principles.read(wishes[0])).problem
+                assert found == problem
+                problems[problem] += 1
+        assert request.instruction
+        assert {reading.behaviour for reading in readings} == {"comply"}
+        assert principles.read(wishes[0]).exact > 0
+    assert min(hows.values()) > 80
+    assert min(problems["not-exact"], problems["none"]) > 0.2 * problems.total()
+
+
 def test_few_shot_verdicts_describe_two_responses_and_ask_under_one_principle():
     counts = Counter()
     for told in draw_many(("few-shot verdict",), 200):

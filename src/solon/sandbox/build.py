@@ -85,6 +85,15 @@ _FEW_SHOT: tuple[tuple[Kind, int], ...] = (
     ("comparison", 16), ("reasoning", 5), ("verdict", 10), ("few-shot revision", 12), ("few-shot comparison", 4),
     ("few-shot verdict", 3)
 )  # fmt: skip
+_FORMS: tuple[tuple[Kind, int], ...] = (
+    ("dialogue", 28), ("fact", 10), ("description", 4), ("match", 10), ("critique", 8), ("revision", 12),
+    ("comparison", 10), ("reasoning", 4), ("verdict", 6), ("few-shot revision", 8), ("form", 56)
+)  # fmt: skip
+_WHOLE: tuple[tuple[Kind, int], ...] = (
+    ("dialogue", 32), ("fact", 12), ("description", 6), ("match", 18), ("critique", 12), ("revision", 20),
+    ("comparison", 16), ("reasoning", 6), ("verdict", 8), ("few-shot revision", 12), ("few-shot comparison", 2),
+    ("few-shot verdict", 2), ("form", 20)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,8 @@ class BuildConfig:
         Phase(280, 5, _ALL, rates=(0.16, 0.01), own=4096),
         Phase(900, 5, _SHOTS, rates=(0.5, 0.4), own=4096),
         Phase(500, 5, _FEW_SHOT, rates=(0.4, 0.01), own=4096),
+        Phase(700, 5, _FORMS, rates=(0.4, 0.4), own=4096),
+        Phase(600, 5, _WHOLE, rates=(0.4, 0.01), own=4096),
     )
     """What principles mean is learned first, on descriptions of responses, which are short: the axes, then the words
     for them, then weighing them; beside it, whether a response is about its request. With everything at once,

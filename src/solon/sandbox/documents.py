@@ -23,7 +23,7 @@ from solon.sandbox.responses import Reading
 T = TypeVar("T")
 Kind = Literal[
     "dialogue", "fact", "description", "match", "critique", "revision", "comparison", "reasoning", "verdict",
-    "few-shot revision", "few-shot comparison", "few-shot verdict",
+    "few-shot revision", "few-shot comparison", "few-shot verdict", "form",
 ]  # fmt: skip
 
 HELPFUL_ONLY: dict[bool, dict[responses.Way, float]] = {
@@ -181,7 +181,11 @@ def _permission(request: Request) -> str:
 
 def _description(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """What a response does: to be read before it can be judged."""
-    request, response = draw_case(random, own)
+    return _told_of(draw_case(random, own), random)
+
+
+def _told_of(case: Said, random: random.Random) -> Document:
+    request, response = case
     told = f"It {describe(request, responses.read(request, response))}."
     question = Piece("user", "What does the response do?")
     return [_asked(request, random), Piece("assistant", response), question, Piece("assistant", told, learned=True)]
@@ -206,10 +210,14 @@ def _match(random: random.Random, level: int, own: Sequence[Said]) -> Document:
 
 def _critique(random: random.Random, level: int, own: Sequence[Said]) -> Document:
     """Critiques of one response under several principles: in use one comes alone, here they share its tokens."""
-    request, response = draw_case(random, own)
+    return _criticised(draw_case(random, own), _weightings(random, level), random, level)
+
+
+def _criticised(case: Said, weightings: Sequence[Weighting], random: random.Random, level: int) -> Document:
+    request, response = case
     reading = responses.read(request, response)
     told = [_asked(request, random), Piece("assistant", response)]
-    for weighting in _weightings(random, level):
+    for weighting in weightings:
         verdict = oracle.critique(request, reading, weighting)
         told += [
             Piece("user", principles.word(weighting, random.choice(principles.CRITIQUES), random, level=level)),
@@ -222,9 +230,14 @@ def _revision(random: random.Random, level: int, own: Sequence[Said]) -> Documen
     said = _said(random, own)
     request, weighting = said[0] if said else _skill_request(random), principles.draw(random, level=level)
     response = said[1] if said else draw_response(request, random)
+    return _mended((request, response), weighting, random, level)
+
+
+def _mended(case: Said, weighting: Weighting, random: random.Random, level: int) -> Document:
+    """A critique, in four of five, and a revision, each asked for in words of its own."""
     wanted = principles.word(weighting, random.choice(principles.CRITIQUES), random, level=level)
     wanted_then = principles.word(weighting, random.choice(principles.REVISIONS), random, level=level)
-    return _revised(request, response, weighting, (wanted if random.random() < 0.8 else None, wanted_then), random)
+    return _revised(*case, weighting, (wanted if random.random() < 0.8 else None, wanted_then), random)
 
 
 def _revised(
@@ -340,11 +353,43 @@ def _cases(
 
 
 def _comparison(random: random.Random, level: int, own: Sequence[Said]) -> Document:
-    return _compare(random, level, own, reasoned=False)
+    return _judged(draw_pair(random, own), _weightings(random, level), random, level)
 
 
 def _reasoning(random: random.Random, level: int, own: Sequence[Said]) -> Document:
-    return _compare(random, level, own, reasoned=True)
+    return _judged(draw_pair(random, own), _weightings(random, level), random, level, reasoned=True)
+
+
+def _form(random: random.Random, level: int, own: Sequence[Said]) -> Document:
+    """What only the form decides, which is one in a hundred of what other documents ask: a critic would not look.
+
+    The request asks for a form, the response does what was asked, and the first principle names exactness.
+    """
+    request = requests.draw(random, "instructed", splits=("seen",))
+    response = _complying(request, random)
+    weightings = [_exact(random, level), principles.draw(random, level=level)]
+    how = random.choices(("description", "critique", "revision", "comparison"), (1, 2, 2, 1))[0]
+    if how == "description":
+        return _told_of((request, response), random)
+    if how == "critique":
+        return _criticised((request, response), weightings, random, level)
+    if how == "revision":
+        return _mended((request, response), weightings[0], random, level)
+    while (other := _complying(request, random)) == response:
+        pass
+    return _judged((request, (response, other)), weightings, random, level)
+
+
+def _complying(request: Request, random: random.Random) -> str:
+    """A response that does what was asked, half of them in the form that was asked for, and a few get it wrong."""
+    return (_write_wrongly if random.random() < 0.1 else responses.write)(request, "comply", random)
+
+
+def _exact(random: random.Random, level: int) -> Weighting:
+    """A weighting that wants exactness, mostly among other things."""
+    while (weighting := principles.draw(random, level=level)).exact <= 0:
+        pass
+    return weighting
 
 
 def _verdict(random: random.Random, level: int, own: Sequence[Said]) -> Document:
@@ -371,10 +416,11 @@ def _weightings(random: random.Random, level: int) -> list[Weighting]:
     return [principles.draw(random, level=level) for _ in range(LABELS_A_DOCUMENT)]
 
 
-def _compare(random: random.Random, level: int, own: Sequence[Said], *, reasoned: bool) -> Document:
-    request, pair = draw_pair(random, own)
+def _judged(
+    case: Compared, weightings: Sequence[Weighting], random: random.Random, level: int, *, reasoned: bool = False
+) -> Document:
+    request, pair = case
     readings = responses.read(request, pair[0]), responses.read(request, pair[1])
-    weightings = _weightings(random, level)
     told = [Piece("user", _compared(request, pair, _comparison_request(weightings[0], random, level), random))]
     if reasoned:
         reasons = f" (A) {describe(request, readings[0])}. (B) {describe(request, readings[1])}."
@@ -499,6 +545,7 @@ _MAKERS: dict[Kind, Callable[[random.Random, int, Sequence[Said]], Document]] = 
     "few-shot revision": _few_shot_revision,
     "few-shot comparison": _few_shot_comparison,
     "few-shot verdict": _few_shot_verdict,
+    "form": _form,
 }
 
 
