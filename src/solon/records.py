@@ -118,6 +118,19 @@ class Comparison(Pair):
     """What of the prompt and the responses could be taken for a mark of Solon's, e.g. "response 2 contains (A)"."""
 
 
+class Probe(Pair):
+    """A pair of which one response is the worse one by how it was made; see `evaluate.audit`."""
+
+    probe: str
+    worse: Literal[1, 2]
+    principle: str | None
+    """Under which it is worse; None under any."""
+
+
+class Audited(Comparison, Probe):
+    """A probe, and what a feedback model says of it."""
+
+
 class HumanComparison(Comparison):
     """Two responses and what people prefer: the probability is 0 or 1, and there are no judgements."""
 

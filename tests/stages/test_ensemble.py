@@ -1,5 +1,6 @@
 """What several judgements come to: nothing but their mean, and every one of them counted."""
 
+import random
 from statistics import fmean
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solon.records import user
-from solon.stages.ensemble import best_and_worst, mean, states
+from solon.stages.ensemble import best_and_worst, doubt, mean, states
 
 PAIR = {
     "id": "p1",
@@ -98,3 +99,46 @@ def test_prompts_are_told_apart_and_what_was_dropped_keeps_its_reason():
 def test_the_same_response_drawn_twice_is_one_response():
     rows = [judged("p1/1-2", "ab", 0.9), judged("p1/2-3", "ba", 0.3), judged("p1/1-4", "ac", 0.55)]
     assert [row["drop_reason"] is None for row in best_and_worst(rows)] == [True, False, False]
+
+
+def labels(n, orders):
+    """Rows whose two orders are drawn by `orders`, which is given a generator."""
+    draw = random.Random(0)
+    return [mean({**PAIR, "id": f"p{i}"}, [judgement(*orders(draw))]) for i in range(n)]
+
+
+def near(value, draw):
+    return min(max(value + draw.gauss(0, 0.1), 0.0), 1.0)
+
+
+def knowing(draw):
+    value = draw.choice((0.1, 0.5, 0.5, 0.9))  # many pairs are of equals
+    return near(value, draw), near(value, draw)
+
+
+def at_chance(draw):
+    return near(0.5, draw), near(0.5, draw)
+
+
+def keeping_to_a_position(draw):
+    liking = draw.random() / 2
+    return 0.5 + liking, 0.5 - liking
+
+
+def test_labels_of_a_model_that_knows_something_are_not_doubted_though_many_pairs_are_of_equals():
+    assert doubt(labels(200, knowing)) is None
+
+
+@pytest.mark.parametrize("orders", [at_chance, keeping_to_a_position])
+def test_labels_that_the_other_order_does_not_bear_out_are_doubted(orders):
+    assert "has nothing to do with what it prefers in the other" in doubt(labels(200, orders))
+
+
+def test_labels_that_prefer_nothing_are_doubted_though_only_one_order_was_asked():
+    assert "lie 0.010 from one half" in doubt(labels(200, lambda draw: (0.51, None)))
+    assert doubt(labels(200, lambda draw: (draw.choice((0.2, 0.8)), None))) is None
+
+
+def test_of_few_labels_nothing_can_be_told():
+    assert doubt(labels(20, at_chance)) is None
+    assert doubt([]) is None

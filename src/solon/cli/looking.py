@@ -12,6 +12,7 @@ from rich.text import Text
 
 from solon import recipe as recipes
 from solon.cli import terminal
+from solon.cli.judging import findings_table
 from solon.cli.linting import one_line
 from solon.cli.running import Order, default_out, not_words, wanted
 from solon.cli.trace import show_trace
@@ -20,7 +21,9 @@ from solon.constitution.json_schema import FILE, MODELINE, json_schema
 from solon.constitution.lint import Stage, lint
 from solon.constitution.validate import nearest
 from solon.errors import UsageError
+from solon.evaluate.audit import Finding
 from solon.recipe import STAGES, stage_named
+from solon.recipe.auditing import FOLDER
 from solon.report.read import constitution_files
 from solon.report.text import visible
 from solon.runs import read_rows, read_summary, unless_run
@@ -96,11 +99,15 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
 def show_stages(run: Path, *, as_json: bool) -> None:
     """List the complete stages of a run."""
     unless_run(run)
-    summaries = {stage: read_summary(run / stage) for stage in STAGES if (run / stage / "summary.json").exists()}
+    audits = [path.parent.name for path in sorted(run.glob(f"{FOLDER}*/summary.json"))]
+    complete = [stage for stage in STAGES if (run / stage / "summary.json").exists()]
+    summaries = {stage: read_summary(run / stage) for stage in (*audits, *complete)}
     if as_json:
         print(json.dumps(summaries, indent=2))
         return
     terminal.console().print(terminal.stages_table(summaries))
+    for audit in audits:
+        terminal.console().print(findings_table([Finding(**each) for each in summaries[audit]["audit"]]))
     print(f"Next: solon show {run} critique")
 
 
@@ -157,7 +164,7 @@ def _stages(until: str | None) -> tuple[Stage, ...]:
 def _rows(run: Path, stage: str) -> Rows:
     """The rows of a stage; of one that has none of its own, those of its parts, e.g. of the models of an evaluation."""
     unless_run(run)
-    folder = run / stage_named(stage)
+    folder = run / (FOLDER if stage in (FOLDER, FOLDER[3:]) else stage_named(stage))
     has_own = (folder / "summary.json").exists() and "files" in read_summary(folder)
     parts = [] if has_own else sorted(path.parent for path in folder.glob("*/summary.json"))
     return [row for part in parts or [folder] for row in read_rows(part)]

@@ -24,7 +24,11 @@ constitution_app = typer.Typer(
     help="Show a constitution, find what would go wrong with it, or make one of others' files.", no_args_is_help=True
 )
 sandbox_app = typer.Typer(help="The sandbox: a small world, and a small language model of it.", no_args_is_help=True)
+judge_app = typer.Typer(
+    help="How good a feedback model is at comparing responses, before its labels are believed.", no_args_is_help=True
+)
 app.add_typer(constitution_app, name="constitution")
+app.add_typer(judge_app, name="judge")
 app.add_typer(sandbox_app, name="sandbox")
 
 Constitution = Annotated[str | None, typer.Option(help="A built-in's name or a YAML file, in place of the recipe's.")]
@@ -238,6 +242,30 @@ def import_constitution(
     from solon.cli.importing import import_files
 
     import_files(files, out=out, name=name, as_json=as_json)
+
+
+@judge_app.command("audit")
+@exits
+def audit_judge(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="As a recipe's feedback_model, e.g. sandbox.")],
+    constitution: Annotated[str, typer.Option(help="A built-in's name or a YAML file.")] = "harmless",
+    pairs: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Of prompt, chosen, rejected. Default: the constitution's examples."),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="So many known pairs.")] = 50,
+    chain_of_thought: Annotated[bool, typer.Option(help="Have it reason first.")] = False,
+    votes: Annotated[int | None, typer.Option(min=1, help="Count so many sampled answers.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
+    out: Annotated[Path | None, typer.Option(help="The folder. Default: runs/audit-MODEL-CONSTITUTION.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a feedback model about pairs that are known or made to be worse, and say what it falls for."""
+    from solon.cli.judging import audit_model
+    from solon.stages.label import LabelConfig
+
+    config = LabelConfig(chain_of_thought=chain_of_thought, votes=votes, seed=seed)
+    audit_model(model, constitution=constitution, pairs=pairs, n=n, config=config, out=out, as_json=as_json)
 
 
 @sandbox_app.command()

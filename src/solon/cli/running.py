@@ -56,6 +56,10 @@ def do(order: Order, *, as_json: bool) -> None:
     with terminal.progress() as progress:
         recipes.run(recipe, out=out, until=order.until, limit=order.limit, progress=progress)
     complete = [stage for stage in STAGES if (out / stage / "summary.json").exists()]
+    for stage in complete:
+        if doubt := read_summary(out / stage).get("doubt"):
+            fix = "`solon judge audit` says what the feedback model falls for; try another, or label.chain_of_thought"
+            print(f"Warning: {stage}: {doubt}; {fix}", file=sys.stderr)
     is_whole = order.until is None or recipes.stage_named(order.until) == STAGES[-1]
     page = _report(out, complete[-1]) if is_whole else None
     metrics = _read_json(out / STAGES[-1] / "metrics.json") if page else None

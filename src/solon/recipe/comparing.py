@@ -117,7 +117,7 @@ def pair_up(table: Table, revisions: Sequence[Revision], *, sl_cai: Path) -> lis
             ]
         )
 
-    parts = dict(zip(_folders(names), sampling, strict=True))
+    parts = dict(zip(folders(names), sampling, strict=True))
     return _of_several(table, "03-pairs", asking, parts=parts, models=models, together=together)
 
 
@@ -139,6 +139,7 @@ def label_pairs(table: Table, pairs: Sequence[Pair]) -> list[Comparison]:
         },
         summary=lambda rows: {
             "states": ensemble.states(rows),
+            "doubt": ensemble.doubt(rows),
             "flaws": flaws.counted(rows, recipe.critique.flaws),
         },
     )
@@ -150,7 +151,7 @@ def label_pairs(table: Table, pairs: Sequence[Pair]) -> list[Comparison]:
     def together(found: Sequence[list[Comparison]]) -> list[Comparison]:
         return kept(pooled(to_label, dict(zip(names, found, strict=True)), config=config))
 
-    parts = dict.fromkeys(_folders(names), asking)
+    parts = dict.fromkeys(folders(names), asking)
     return _of_several(table, "04-label", asking, parts=parts, models=models, together=together)
 
 
@@ -187,7 +188,7 @@ def _pairs(row: Any, *, config: PairsConfig) -> Chain[list[Pair]]:
     return (yield from sample_pairs(row, config=config))
 
 
-def _folders(names: Sequence[str]) -> list[str]:
+def folders(names: Sequence[str]) -> list[str]:
     """A folder for each model."""
     slugs = [re.sub(r"[^\w.-]+", "-", Path(name).name)[-40:] for name in names]
     return [f"{number}-{slug}" for number, slug in enumerate(slugs, 1)]

@@ -19,6 +19,7 @@ from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
+from solon.recipe import auditing
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
 from solon.recipe.inputs import judge_of, model_name, read_inputs, unless_trainable
 from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
@@ -111,6 +112,7 @@ def _paper(table: Table) -> Iterator[str]:
     base_model = model_name(recipe.base_model or recipe.helpful_model)
     judge = judge_of(recipe.prompts, recipe.helpful_prompts)
 
+    auditing.require(table)
     revisions, sl_cai = yield from _supervised(table, helpful_model, base_model, judge)
     pairs = pair_up(table, revisions, sl_cai=sl_cai)
     yield "03-pairs"

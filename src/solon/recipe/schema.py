@@ -16,6 +16,7 @@ from solon.constitution import load as constitutions
 from solon.constitution.validate import nearest, validated
 from solon.constitution.yaml_file import Document, parse_yaml, read_yaml
 from solon.errors import UsageError
+from solon.evaluate.audit import AuditConfig
 from solon.evaluate.sample import SampleConfig
 from solon.stages.critique import CritiqueConfig
 from solon.stages.finetune import FinetuneConfig
@@ -28,10 +29,10 @@ SANDBOX = "sandbox"
 SL_CAI = "sl-cai"
 SANDBOX_PROMPTS = (SANDBOX, "sandbox-instructions", "sandbox-both")
 BUILT_IN = ("demo",)
-SOURCES = ("prompts", "helpful_prompts", "eval_prompts", "human_comparisons")
+SOURCES = ("prompts", "helpful_prompts", "eval_prompts", "human_comparisons", "audit_pairs")
 MODELS = ("helpful_model", "base_model", "pairs_model", "feedback_model")
 LABELLED_BY = ("feedback_constitution", "helpful_constitution")
-SECTIONS = ("critique", "finetune", "pairs", "label", "preference_model", "rl", "evaluate")
+SECTIONS = ("audit", "critique", "finetune", "pairs", "label", "preference_model", "rl", "evaluate")
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -111,10 +112,15 @@ class Recipe(BaseModel):
     helpful_constitution: Names | None = None
     """By which responses to helpful prompts are compared, in place of that. The paper asks people."""
 
+    audit_pairs: Name | None = None
+    """By which a feedback model is audited: a file or data set as `human_comparisons`, or "sandbox". None takes the
+    constitution's examples; of the sandbox's model, where there are none, its world's."""
+
     models: ModelOptions = ModelOptions()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Added to the `seed` of every section, so that one number makes another run of it all."""
 
+    audit: AuditConfig = AuditConfig()
     critique: CritiqueConfig = CritiqueConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     pairs: PairsConfig = PairsConfig()
@@ -258,7 +264,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
     **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads"), _AT_LEAST_ONE),
     **dict.fromkeys(("upto", "most", "num_helpful_responses", "num_models", "rank", "alpha"), _AT_LEAST_ONE),
-    **dict.fromkeys(("num_principles", "num_reasonings", "votes"), _AT_LEAST_ONE),
+    **dict.fromkeys(("num_principles", "num_reasonings", "votes", "num_pairs"), _AT_LEAST_ONE),
     "num_responses": (2, inf),
     "helpful_ratio": (0, inf),
     "human_ratio": (0, inf),

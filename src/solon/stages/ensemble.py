@@ -11,10 +11,14 @@ from itertools import groupby
 from statistics import fmean
 
 from solon.records import Comparison, Judgement, Pair
-from solon.stages import flaws
+from solon.stages import flaws, measures
 
 KNOWN_BY = ("exact", "top_logprobs", "votes")
 """Ways to know a probability, the most certain first."""
+FEWEST = 30
+"""Labels, by which anything can be told of them."""
+SILENT = 0.02
+"""Labels whose mean distance from one half is less say nothing. The demo's, many of equals, have 0.07."""
 PASSED_OVER = "not the best beside the worst of its prompt"
 
 
@@ -69,6 +73,34 @@ def states(rows: Iterable[Comparison]) -> dict[str, dict[str, int]]:
         of_rows[row["state"]] += 1
         of_judgements.update(judgement["state"] for judgement in row["judgements"])
     return {"rows": dict(of_rows), "judgements": dict(of_judgements)}
+
+
+def doubt(rows: Iterable[Comparison]) -> str | None:
+    """Why labels may be no more than noise, if they may: a small model is often at chance on harmlessness.
+
+    What a model prefers it prefers in both orders: over the pairs, the two probabilities go together. Those of a model
+    that knows nothing, or that keeps to a position, do not. How often both orders name the same winner would not tell:
+    of two responses that are equally good neither does. Where one order was asked, only the labels are left to tell.
+    """
+    told = [row for row in rows if row["probability"] is not None and row["judgements"]]
+    if len(told) < FEWEST:
+        return None
+    both = [
+        (forward, backward)
+        for row in told
+        for it in row["judgements"]
+        if (forward := it["forward"]) is not None and (backward := it["backward"]) is not None
+    ]
+    found = measures.correlation([forward for forward, _ in both], [backward for _, backward in both])
+    if found is not None and found["low"] <= 0:
+        return (
+            "what the feedback model prefers in one order of a pair has nothing to do with what it prefers in the "
+            "other: their correlation is {value:.2f} ({low:.2f} to {high:.2f}, {n} judgements)"
+        ).format(**found)
+    far = fmean(abs((row["probability"] or 0.0) - 0.5) for row in told)
+    if far < SILENT:
+        return f"the {len(told)} labels lie {far:.3f} from one half in the mean: the feedback model prefers nothing"
+    return None
 
 
 def _preference(judgement: Judgement) -> float:

@@ -134,11 +134,11 @@ def bias(rows: Sequence[HeldOut]) -> dict[str, Any]:
     ]
     return {
         "length": {
-            "score": _correlation(scores, lengths),
+            "score": correlation(scores, lengths),
             "within": {
-                "score": _correlation(_apart(scores), _apart(lengths)),
-                "predicted": _correlation(np.column_stack([predicted, 1 - predicted]), _apart(lengths)),
-                "label": _correlation(np.column_stack([labels, 1 - labels]), _apart(lengths)),
+                "score": correlation(_apart(scores), _apart(lengths)),
+                "predicted": correlation(np.column_stack([predicted, 1 - predicted]), _apart(lengths)),
+                "label": correlation(np.column_stack([labels, 1 - labels]), _apart(lengths)),
             },
             "longer_wins": {
                 "preference_model": _share([(row["predicted"] > 0.5) == is_longer for row, is_longer in longer]),
@@ -147,6 +147,14 @@ def bias(rows: Sequence[HeldOut]) -> dict[str, Any]:
         },
         "first": {"preference_model": _average(predicted), "labels": _average(labels)},
     }
+
+
+def correlation(x: Sequence[float] | NDArray[Any], y: Sequence[float] | NDArray[Any]) -> Estimate | None:
+    """Pearson's, of one or more numbers for each of n pairs; None of fewer than three, and where one does not vary."""
+    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if len(xs) < 3 or not (np.ptp(xs) and np.ptp(ys)):
+        return None
+    return _estimate(lambda drawn: float(np.corrcoef(xs[drawn].ravel(), ys[drawn].ravel())[0, 1]), len(xs))
 
 
 def sigmoid(x: float) -> float:
@@ -181,13 +189,6 @@ def _apart(values: NDArray[Any]) -> NDArray[Any]:
     """The values of each comparison less their mean."""
     apart: NDArray[Any] = values - values.mean(axis=1, keepdims=True)
     return apart
-
-
-def _correlation(x: NDArray[Any], y: NDArray[Any]) -> Estimate | None:
-    """Pearson's, of two arrays (comparisons, responses); None of fewer than three, and where one does not vary."""
-    if len(x) < 3 or not (np.ptp(x) and np.ptp(y)):
-        return None
-    return _estimate(lambda drawn: float(np.corrcoef(x[drawn].ravel(), y[drawn].ravel())[0, 1]), len(x))
 
 
 def _estimate(statistic: Callable[[NDArray[Any]], float], n: int) -> Estimate:
