@@ -220,10 +220,11 @@ def test_what_was_wrong_and_why_a_row_was_dropped_stand_at_its_end():
     assert shown(flawed).endswith("\n\nFlaw: prompt contains (A)\nFlaw: revision 1 empty\nDropped: revision 1 empty\n")
 
 
-def test_the_row_shown_first_is_one_that_every_revision_changed():
+def test_the_row_shown_first_is_one_that_became_another_response():
+    worded = {**ROW, "id": "worded", "steps": [{**ROW["steps"][0], "revision": "Sure, just like this."}]}
     same = {**ROW, "id": "same", "steps": [{**ROW["steps"][0], "revision": ROW["response"]}]}
     helpful = {**ROW, "id": "helpful", "steps": []}
     dropped = {**ROW, "id": "dropped", "drop_reason": "empty"}
-    assert most_telling([dropped, helpful, same, ROW])["id"] == "p1"
+    assert most_telling([dropped, helpful, same, worded, ROW])["id"] == "p1"
     assert most_telling([helpful, same])["id"] == "same"
     assert most_telling([helpful]) is None

@@ -74,10 +74,11 @@ def trace(row: Row, constitutions: Sequence[Constitution], *, marks: bool) -> It
 
 
 def most_telling(rows: Sequence[Row]) -> Row | None:
-    """The row of a run to show first: one that every revision changed, or else the first that was revised."""
+    """The row of a run to show first: one that became another response, or else the first that was revised."""
     revised = [row for row in rows if row["drop_reason"] is None and row["steps"]]
     for row in revised:
-        if len({row["response"], *(step["revision"] for step in row["steps"])}) > len(row["steps"]):
+        first, last = set(row["response"].split()), set(row["steps"][-1]["revision"].split())
+        if len(first & last) < len(first | last) / 2:
             return row
     return revised[0] if revised else None
 
