@@ -112,11 +112,9 @@ def _columns(row: Row) -> tuple[str, str]:
     found = [pair for pair in pairs if set(pair) <= names]
     if not found:
         ways = ", or ".join(" and ".join(dict.fromkeys(pair)) for pair in pairs)
-        close = next((f" (\"{name}\"{hint})" for name in names if (hint := nearest(name, KNOWN))), "")
+        close = next((f' ("{name}"{hint})' for name in names if (hint := nearest(name, KNOWN))), "")
         given = shortened(", ".join(json.dumps(name) for name in names)) or "none"
-        raise UsageError(
-            visible(f"{row.place}: has no columns of judgements, only {given}{close}; name them {ways}")
-        )
+        raise UsageError(visible(f"{row.place}: has no columns of judgements, only {given}{close}; name them {ways}"))
     if TRUTH not in names:
         for name in sorted(names - set(KNOWN)):
             if nearest(name, (TRUTH,)):
@@ -192,7 +190,7 @@ def _truth(given: Any) -> float | None:
 
 
 def _group(row: Row, column: str | None) -> Hashable:
-    if column is None:
+    if column is None or row.cells.get(column) is None:
         return row.number
     return json.dumps(row.cells.get(column), sort_keys=True, default=str)
 

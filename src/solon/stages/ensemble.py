@@ -6,10 +6,10 @@ have no part in it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 from solon.records import Comparison, Judgement, Pair
 from solon.stages import flaws
