@@ -12,7 +12,7 @@ from rich.text import Text
 
 from solon import recipe as recipes
 from solon.cli import terminal
-from solon.cli.judging import findings_table
+from solon.cli.auditing import findings_table
 from solon.cli.linting import one_line
 from solon.cli.running import Order, default_out, not_words, wanted
 from solon.cli.trace import show_trace

@@ -261,11 +261,54 @@ def audit_judge(
     as_json: Json = False,
 ) -> None:
     """Ask a feedback model about pairs that are known or made to be worse, and say what it falls for."""
-    from solon.cli.judging import audit_model
+    from solon.cli.auditing import audit_model
     from solon.stages.label import LabelConfig
 
     config = LabelConfig(chain_of_thought=chain_of_thought, votes=votes, seed=seed)
     audit_model(model, constitution=constitution, pairs=pairs, n=n, config=config, out=out, as_json=as_json)
+
+
+@judge_app.command()
+@exits
+def hhh(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Comparisons in the form of the paper's evaluation.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="The feedback model: a name, a folder, or `sandbox`.")],
+    constitution: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="By whose principles is compared, and whose examples are shown.")
+    ] = "harmless",
+    few_shot: Annotated[bool, typer.Option("--few-shot", help="Show the constitution's examples.")] = False,
+    chain_of_thought: Annotated[bool, typer.Option("--chain-of-thought", help="Let the model reason first.")] = False,
+    samples: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Reasonings in each order, averaged; the paper's ensemble is 5.")
+    ] = 1,
+    one_order: Annotated[bool, typer.Option("--one-order", help="Ask once, as the paper; not in both orders.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="The first so many items.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Draws the orders, principles and reasonings.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Questions computed together.")] = 32,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Default: runs/judge-…, by what is asked.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a feedback model about comparisons whose answer is known. The same command goes on where it was stopped."""
+    from solon.cli.judging import judge_hhh
+    from solon.recipe.hhh import HHHConfig
+
+    config = HHHConfig(model, constitution, few_shot, chain_of_thought, samples, not one_order, seed)
+    judge_hhh(file, config, out=out, limit=limit, batch_size=batch_size, as_json=as_json)
+
+
+@judge_app.command()
+@exits
+def agreement(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A table of judgements in two orders, or a stage, e.g. RUN/04-label.")
+    ],
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the intervals.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Say how judgements in two orders agree with one another, and with the truth where the table has one."""
+    from solon.cli.judging import judge_agreement
+
+    judge_agreement(file, seed=seed, as_json=as_json)
 
 
 @sandbox_app.command()

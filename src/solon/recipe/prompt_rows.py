@@ -16,7 +16,7 @@ import json
 import re
 import zlib
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -31,10 +31,31 @@ from solon.recipe.prompt_columns import COLUMNS, OTHERS
 
 HUB = "hub:"
 DEFAULT_SPLIT = "train"
-WANTED = "a file of prompts (.jsonl, .csv, .parquet or .txt), or hub:OWNER/NAME"
 _HUB_NAME = re.compile(
     HUB + r"(?P<name>[\w.-]+/[\w.-]+)(?P<folder>(?:/[\w.-]+)*)(?::(?P<part>[\w.-]+))?(?:@(?P<split>[\w.-]+))?",
     re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a source is read for: for messages, and so that no columns are read in vain."""
+
+    what: str
+    """What to give."""
+    example: str
+    """A line of it, as JSON."""
+    columns: Collection[str] = ()
+    """Of a Parquet file these are read, where it has one of them; else all."""
+    others: Collection[str] = ()
+    """What is read beside them."""
+
+
+PROMPTS = Source(
+    what="a file of prompts (.jsonl, .csv, .parquet or .txt), or hub:OWNER/NAME",
+    example='{"prompt": "..."}',
+    columns=COLUMNS,
+    others=OTHERS,
 )
 
 
@@ -54,7 +75,7 @@ def is_jsonl(source: str) -> bool:
     return not source.startswith(HUB) and _suffix(source) not in _READERS
 
 
-def read_rows(source: str, *, whole: bool) -> Iterator[Row]:
+def read_rows(source: str, *, whole: bool, source_is: Source = PROMPTS) -> Iterator[Row]:
     """Read the rows of a source; `whole` says that all will be read, so that a data set is worth keeping here.
 
     Raises:
@@ -65,15 +86,16 @@ def read_rows(source: str, *, whole: bool) -> Iterator[Row]:
         return _hub(source, whole=whole)
     path = Path(source)
     if path.is_dir():
-        raise UsageError(f"{path}: is a folder; give {WANTED}")
-    return _from_file(path, _READERS.get(_suffix(source), _jsonl))
+        raise UsageError(f"{path}: is a folder; give {source_is.what}")
+    return _from_file(path, _READERS.get(_suffix(source), _jsonl), source_is)
 
 
-def _from_file(path: Path, reader: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
+def _from_file(path: Path, reader: "_Reader", source_is: Source) -> Iterator[Row]:
     try:
-        yield from reader(path)
+        yield from reader(path, source_is)
     except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such file; give {WANTED}, or `sandbox`") from None
+        besides = ", or `sandbox`" if source_is is PROMPTS else ""
+        raise UsageError(f"{path}: there is no such file; give {source_is.what}{besides}") from None
     except (OSError, EOFError, ValueError, zlib.error, pa.ArrowException) as error:
         raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
@@ -94,7 +116,7 @@ def _lines(path: Path) -> Iterator[str]:
                 raise UsageError(f"{path}:{number}: byte {byte} is not UTF-8; save the file as UTF-8 text") from None
 
 
-def _jsonl(path: Path) -> Iterator[Row]:
+def _jsonl(path: Path, source_is: Source) -> Iterator[Row]:
     """Read a JSON object a line, or one list of them, as hh-rlhf's red-team-attempts are in spite of their name."""
     lines = _lines(path)
     begun: list[str] = []
@@ -103,10 +125,10 @@ def _jsonl(path: Path) -> Iterator[Row]:
         if line.strip():
             break
     is_list = bool(begun) and begun[-1].lstrip().startswith("[")
-    return (_list if is_list else _objects)(path, chain(begun, lines))
+    return (_list if is_list else _objects)(path, chain(begun, lines), source_is)
 
 
-def _objects(path: Path, lines: Iterable[str]) -> Iterator[Row]:
+def _objects(path: Path, lines: Iterable[str], source_is: Source) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
         place = f"{path}:{number}"
         if not line.strip():
@@ -114,24 +136,24 @@ def _objects(path: Path, lines: Iterable[str]) -> Iterator[Row]:
         try:
             given = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield Row(place, number, problem=f'is no JSON ({error}); write a line as {{"prompt": "..."}}')
+            yield Row(place, number, problem=f"is no JSON ({error}); write a line as {source_is.example}")
             continue
         yield Row(place, number, given if isinstance(given, dict) else {})
 
 
-def _list(path: Path, lines: Iterable[str]) -> Iterator[Row]:
+def _list(path: Path, lines: Iterable[str], source_is: Source) -> Iterator[Row]:
     try:
         rows = json.loads("".join(lines))
     except (json.JSONDecodeError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise UsageError(
-            f'{path}:{line}: is no JSON ({error}); write a prompt a line, as {{"prompt": "..."}}'
+            f"{path}:{line}: is no JSON ({error}); write an object a line, as {source_is.example}"
         ) from None
     for number, given in enumerate(rows, 1):
         yield Row(f"{path}: row {number}", number, given if isinstance(given, dict) else {})
 
 
-def _csv(path: Path) -> Iterator[Row]:
+def _csv(path: Path, source_is: Source) -> Iterator[Row]:
     reader = csv.reader(_lines(path), strict=True)
     began = 1
     try:
@@ -150,10 +172,10 @@ def _csv(path: Path) -> Iterator[Row]:
         raise UsageError(f'{path}:{began}: is no CSV ({error}); put text in "quotes", and quotes in "" pairs') from None
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _parquet(path: Path, source_is: Source) -> Iterator[Row]:
     with pq.ParquetFile(path) as file:
-        wanted = [name for name in file.schema_arrow.names if name in (*COLUMNS, *OTHERS)]
-        known = set(wanted) & set(COLUMNS)
+        wanted = [name for name in file.schema_arrow.names if name in (*source_is.columns, *source_is.others)]
+        known = set(wanted) & set(source_is.columns)
         number = 0
         for batch in file.iter_batches(batch_size=1000, columns=wanted if known else None):
             for cells in batch.to_pylist():
@@ -161,13 +183,14 @@ def _parquet(path: Path) -> Iterator[Row]:
                 yield Row(f"{path}: row {number}", number, cells)
 
 
-def _txt(path: Path) -> Iterator[Row]:
+def _txt(path: Path, source_is: Source) -> Iterator[Row]:
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             yield Row(f"{path}:{number}", number, {"text": line.strip()})
 
 
-_READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {".csv": _csv, ".parquet": _parquet, ".txt": _txt}
+_Reader = Callable[[Path, Source], Iterator[Row]]
+_READERS: Mapping[str, _Reader] = {".csv": _csv, ".parquet": _parquet, ".txt": _txt}
 
 
 def _hub(source: str, *, whole: bool) -> Iterator[Row]:

@@ -6,9 +6,10 @@ have no part in it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean
+from typing import Any, Literal
 
 from solon.records import Comparison, Judgement, Pair
 from solon.stages import flaws, measures
@@ -38,16 +39,20 @@ def mean(pair: Pair, judgements: Sequence[Judgement]) -> Comparison:
     if labelled:
         row["probability"] = fmean(_preference(each) for each in labelled)
         row["known_by"] = max((each["known_by"] or "votes" for each in labelled), key=KNOWN_BY.index)
-        forward, backward = (
-            [it for each in labelled if (it := each[order]) is not None] for order in ("forward", "backward")
-        )
-        if forward and backward:
-            row["consistent"] = (fmean(forward) > 0.5) == (fmean(backward) > 0.5)
+        forward, backward = of_order(labelled, "forward"), of_order(labelled, "backward")
+        if forward is not None and backward is not None:
+            row["consistent"] = (forward > 0.5) == (backward > 0.5)
     elif judgements:
         row["state"], _ = Counter(each["state"] for each in judgements).most_common(1)[0]
         reason = next(each["reason"] for each in judgements if each["state"] == row["state"])
         row["drop_reason"] = f"{row['state']}: {reason}"
     return row
+
+
+def of_order(judgements: Iterable[Mapping[str, Any]], order: Literal["forward", "backward"]) -> float | None:
+    """What judgements say of the first response in one order, in the mean; None where it was not asked or not read."""
+    told = [it for each in judgements if (it := each[order]) is not None]
+    return fmean(told) if told else None
 
 
 def best_and_worst(rows: Sequence[Comparison]) -> list[Comparison]:

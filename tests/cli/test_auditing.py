@@ -1,6 +1,6 @@
 import json
 
-from solon.cli import judging
+from solon.cli import auditing
 
 
 def test_an_audit_prints_its_table_and_ends_with_exit_code_4_where_the_model_fails(solon, models):
@@ -27,7 +27,7 @@ def test_json_is_all_that_stands_on_stdout(solon, models):
 
 
 def test_a_model_that_never_prefers_the_worse_passes(solon, models, monkeypatch):
-    monkeypatch.setattr(judging.audit, "failed", lambda found: [])
+    monkeypatch.setattr(auditing.audit, "failed", lambda found: [])
     done = solon("judge", "audit", "sandbox", "--constitution", "sandbox", "-n", 5)
     assert done.exit_code == 0
     assert done.stdout.splitlines()[-1] == "Next: solon run RECIPE --set audit.require=true"
