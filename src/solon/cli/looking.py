@@ -16,11 +16,12 @@ from solon.cli.linting import one_line
 from solon.cli.running import Order, default_out, not_words, wanted
 from solon.cli.trace import show_trace
 from solon.constitution import load as constitutions
+from solon.constitution.finding import Finding
 from solon.constitution.json_schema import FILE, MODELINE, json_schema
 from solon.constitution.lint import Stage, lint
 from solon.constitution.validate import nearest
 from solon.errors import UsageError
-from solon.recipe import STAGES, stage_named
+from solon.recipe import STAGES, serving, stage_named
 from solon.report.read import constitution_files
 from solon.report.text import visible
 from solon.runs import read_rows, read_summary, unless_run
@@ -50,6 +51,9 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     recipes.unless_able(constitution, recipe, until=order.until)
     judges = recipes.judges_of(recipe, constitution).each
     inputs = recipes.read_inputs(recipe, limit=order.limit)
+    out = order.out or default_out(order, recipe)
+    last = stage_named(order.until) if order.until else STAGES[-1]
+    servers = serving.probed(recipe, last=last, out=out)
     kinds = Counter(prompt["kind"] for prompt in inputs.prompts if prompt["drop_reason"] is None)
     seen = {json.dumps(prompt["prompt"]) for prompt in inputs.prompts}
     told = {
@@ -61,7 +65,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         "human comparisons": sum(row["drop_reason"] is None for row in inputs.human_comparisons),
         "held-out prompts": len(inputs.eval_prompts),
         "held-out prompts that are trained on": sum(json.dumps(it["prompt"]) in seen for it in inputs.eval_prompts),
-        "run folder": str(order.out or default_out(order, recipe)),
+        "run folder": str(out),
     }
     measured = [prompt["prompt"] for prompt in inputs.eval_prompts]
     uses = {"supervised": [constitution], "reinforcement": judges}
@@ -70,12 +74,14 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         stages = [stage for stage in _stages(order.until) if each in uses[stage]]
         findings += lint(each, stages=stages, eval_prompts=measured)
     findings += not_words(recipe, constitution)
+    findings += [Finding("warning", *warning) for warning in serving.warnings(recipe, servers)]
     if as_json:
         print(
             json.dumps(
                 {
                     **told,
                     "sources": inputs.notes,
+                    "servers": {name: probed.told() for name, probed in servers.items()},
                     "findings": [asdict(finding) for finding in findings],
                     "next": order.command,
                 },
@@ -88,8 +94,11 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     for source, notes in inputs.notes.items():
         for note, many in notes.items():
             print(visible(f"{source}: {note}: {many}"))
+    for name, probed in servers.items():
+        for ability, how in probed.told().items():
+            print(f"{name}: {ability}: {how}")
     for finding in findings:
-        print(one_line(finding))
+        print(visible(one_line(finding)))
     print(f"Next: {order.command}")
 
 
