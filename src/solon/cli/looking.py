@@ -53,7 +53,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     inputs = recipes.read_inputs(recipe, limit=order.limit)
     out = order.out or default_out(order, recipe)
     last = stage_named(order.until) if order.until else STAGES[-1]
-    servers = serving.probed(recipe, last=last, out=out)
+    servers = serving.asked(recipe, last=last, out=out)
     kinds = Counter(prompt["kind"] for prompt in inputs.prompts if prompt["drop_reason"] is None)
     seen = {json.dumps(prompt["prompt"]) for prompt in inputs.prompts}
     told = {
@@ -74,14 +74,14 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         stages = [stage for stage in _stages(order.until) if each in uses[stage]]
         findings += lint(each, stages=stages, eval_prompts=measured)
     findings += not_words(recipe, constitution)
-    findings += [Finding("warning", *warning) for warning in serving.warnings(recipe, servers)]
+    findings += [Finding("warning", *warning) for warning in serving.warnings(servers)]
     if as_json:
         print(
             json.dumps(
                 {
                     **told,
                     "sources": inputs.notes,
-                    "servers": {name: probed.told() for name, probed in servers.items()},
+                    "servers": {name: serving.probed(server).told() for name, server in servers.items()},
                     "findings": [asdict(finding) for finding in findings],
                     "next": order.command,
                 },
@@ -94,8 +94,8 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     for source, notes in inputs.notes.items():
         for note, many in notes.items():
             print(visible(f"{source}: {note}: {many}"))
-    for name, probed in servers.items():
-        for ability, how in probed.told().items():
+    for name, server in servers.items():
+        for ability, how in serving.probed(server).told().items():
             print(f"{name}: {ability}: {how}")
     for finding in findings:
         print(visible(one_line(finding)))

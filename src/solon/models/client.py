@@ -214,7 +214,7 @@ class Client:
 
     def _wait(self, again: Again, tries: int) -> float:
         """Seconds: as the server says, and no less than a time that doubles with each try, of which half is drawn."""
-        doubled = min(LONGEST_WAIT, 0.5 * 2 ** (tries - 1))
+        doubled = min(LONGEST_WAIT, 0.5 * 2.0 ** (tries - 1))
         return max(again.wait or 0.0, doubled / 2) + self.pace.draw() * doubled / 2
 
     def _authorization(self) -> dict[str, str]:

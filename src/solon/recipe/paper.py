@@ -62,12 +62,13 @@ def run(
     constitution = constitutions.load(recipe.constitution)
     unless_able(constitution, recipe, until=until)
     inputs = read_inputs(recipe, limit=limit)
-    for name, message, fix in serving.warnings(recipe, serving.probed(recipe, last=last, out=out)):
+    servers = serving.asked(recipe, last=last, out=out)
+    for name, message, fix in serving.warnings(servers):
         warn(f"{name}: {message}; {fix}")
     copies = {copy: constitutions.text_of(name) for name, copy in copies_of(recipe).items()}
     files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
     with open_run(out, files=files) as folder:
-        table = Table(settled(recipe), constitution, inputs, folder, progress, budget or Budget())
+        table = Table(settled(recipe), constitution, inputs, folder, progress, budget or Budget(), servers)
         for done in _paper(table):
             if done == last:
                 break

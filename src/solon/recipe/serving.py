@@ -1,5 +1,6 @@
 """Models behind servers: what they cannot be, and what they must be able to do, said before anything is spent."""
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,45 +35,46 @@ def unless_local(recipe: Recipe, *, trains: bool) -> None:
         )
 
 
-def probed(recipe: Recipe, *, last: str, out: Path) -> dict[str, Probed]:
-    """Ask the servers of the stages up to `last`, those that are complete in `out` aside, what they can do.
+def asked(recipe: Recipe, *, last: str, out: Path) -> dict[str, Helper]:
+    """The servers of the stages up to `last`, those that are complete in `out` aside, once they said what they can do.
 
     Raises:
         UsageError: one cannot do what its stage needs; says what else can be done.
         ModelError: one cannot be reached, or does not answer.
     """
-    asked: dict[str, list[str]] = {
+    stages: dict[str, list[str]] = {
         "01-critique": [recipe.helpful_model],
         "03-pairs": list(recipe.pairs_model or ()),
         "04-label": list(recipe.feedback_model or (recipe.helpful_model,)),
         "07-evaluate": [recipe.helpful_model] if recipe.eval_prompts else [],
     }
-    found: dict[str, Probed] = {}
-    for stage, names in asked.items():
+    found: dict[str, Helper] = {}
+    for stage, names in stages.items():
         if stage > last or (out / stage / "summary.json").exists():
             continue
         for name in filter(is_server, names):
-            if name not in found:
-                found[name] = _probed(name, recipe)
+            helper = found.setdefault(name, Helper(name, recipe.models))
+            can = probed(helper)
             if stage == "04-label" and recipe.label.votes is None:
-                _unless_choosing(name, found[name])
+                _unless_choosing(name, can)
     return found
 
 
-def warnings(recipe: Recipe, servers: dict[str, Probed]) -> list[tuple[str, str, str]]:
+def probed(server: Helper) -> Probed:
+    """What it can do."""
+    model = server.model
+    assert isinstance(model, openai.OpenAI)
+    return model.probed
+
+
+def warnings(servers: Mapping[str, Helper]) -> list[tuple[str, str, str]]:
     """What a person should know of the servers: the name of one, what it is, and what to do."""
-    found = [(name, message, fix) for name, probed in servers.items() for message, fix in probed.warnings()]
+    found = [(name, message, fix) for name, server in servers.items() for message, fix in probed(server).warnings()]
     for name in servers:
         url = urlsplit(openai.parts(parse(name).name)[0])
         if url.scheme == "http" and not _is_here(url.hostname or ""):
             found.append((name, "all that is sent can be read on the way, the key too", "give a URL with https"))
     return found
-
-
-def _probed(name: str, recipe: Recipe) -> Probed:
-    model = Helper(name, recipe.models).model
-    assert isinstance(model, openai.OpenAI)
-    return model.probed
 
 
 def _unless_choosing(name: str, probed: Probed) -> None:

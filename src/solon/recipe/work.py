@@ -106,10 +106,12 @@ class Table:
     run: Run
     progress: Progress
     budget: Budget = field(default_factory=Budget)
+    servers: Mapping[str, Helper] = field(default_factory=dict)
+    """Those that were asked already what they can do, by the names of their models."""
 
     def ask(self, name: str, asking: Asking, *, model: str) -> list[Any]:
         """Do a stage that asks `model`, by the name of its folder, and return its rows."""
-        helper = Helper(model, self.recipe.models)
+        helper = self.servers.get(model) or Helper(model, self.recipe.models)
         return ask(self.run, name, asking, helper=helper, progress=self.progress, budget=self.budget)
 
     def train(self, name: str, training: Callable[..., dict[str, Any]], *, settings: dict[str, Any]) -> Path:
