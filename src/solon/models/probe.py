@@ -88,8 +88,7 @@ async def probe(client: Client, *, model: str, form: FormChoice, extra: Mapping[
     except ModelError as error:
         if not names or model in names:
             raise
-        close = (nearest(model, names) or ";").rstrip(";")
-        raise ModelError(f"{error}\nIt names these models{close}: {', '.join(names[:10])}") from error
+        raise ModelError(f"{error}\nIt has {', '.join(names[:10])}{nearest(model, names) or ''}") from error
     again, other = [await asking.reply(Generate(HELLO, SHORT, seed=seed), abilities) for seed in (1, 2)]
     texts = [each.thinking + each.text if isinstance(each, Completion) else "" for each in (first, again, other)]
     abilities = await _of_chat(asking, abilities) if abilities.form == "chat" else abilities
