@@ -3,7 +3,7 @@
 from pathlib import Path
 from unittest.mock import patch
 
-from solon.recipe import Budget, apply_settings, load, run
+from solon.recipe import apply_settings, load, run
 
 SETTINGS = [
     "num_prompts=8",
@@ -21,7 +21,7 @@ def recipe_of(name: str, *settings: str):
     return apply_settings(load("demo"), [*SETTINGS, *models, *settings])
 
 
-def play(name: str, out: Path, *settings: str, until: str = "label", budget: Budget | None = None, **given) -> None:
+def play(name: str, out: Path, *settings: str, until: str = "label", **given) -> None:
     """Do the run, or go on with it: what one command does."""
 
     def finetune(rows, *, out, **more):
@@ -29,4 +29,4 @@ def play(name: str, out: Path, *settings: str, until: str = "label", budget: Bud
         return {"steps": 1}
 
     with patch("solon.recipe.paper.finetune", finetune):
-        run(recipe_of(name, *settings), out=out, until=until, budget=budget, **given)
+        run(recipe_of(name, *settings), out=out, until=until, **given)

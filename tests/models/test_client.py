@@ -124,10 +124,11 @@ ENDLESS = {
 
 @pytest.mark.parametrize("how", ENDLESS)
 def test_what_does_not_end_is_given_up_at_the_deadline(how, clock):
-    began = time.monotonic()
-    found, asked = ask(faulty(ENDLESS[how]), clock, timeout=0.3)
+    began, width = time.monotonic(), Width(64, start=8)
+    found, asked = ask(faulty(ENDLESS[how]), clock, timeout=0.3, width=width)
     assert found == Failure("the server cannot answer it: no answer within 0.3 s")
     assert len(asked) == LATE
+    assert width.limit < 8
     assert time.monotonic() - began < 5
 
 
@@ -219,6 +220,7 @@ def test_an_answer_without_bounds_is_not_read_to_its_end(clock, monkeypatch):
         (Said(error(f"Incorrect API key provided: {KEY}", code="invalid_api_key"), 401), "the key in OPENAI_API_KEY"),
         (Said(error("no access"), 403), "api_key_env"),
         (Said(error("You exceeded your quota", code="insufficient_quota"), 429), "The quota is used up"),
+        (Said({"error": {"message": "no", "type": "insufficient_quota", "code": 429}}, 429), "The quota is used up"),
         (Said(error("pay"), 402), "The quota is used up"),
         (Said(error("The model `m` does not exist", code="model_not_found"), 404), "the model's name after the #"),
         (Said("not here", 404), "which most often ends in /v1"),

@@ -109,6 +109,21 @@ def test_a_server_that_fails_now_and_then_gives_the_same_rows(unbroken, tmp_path
     assert tables(tmp_path / "run") == unbroken["tables"]
 
 
+def test_a_server_with_little_room_is_asked_less_at_once_and_loses_nothing(unbroken, tmp_path):
+    behaviour, most = Behaviour(said=SAID), []
+
+    def reply(path, body):
+        most.append(server.under_way)
+        return Said(error("no room"), 429) if server.under_way > 2 else Said(behaviour(path, body), delay=0.005)
+
+    with Scripted(reply) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("solon.models.client.Client._wait", lambda *given: 0.0)
+        play(server.name(), tmp_path / "run", "models.concurrency=16")
+    assert tables(tmp_path / "run") == unbroken["tables"]
+    assert max(most) == 4  # with which it begins
+    assert max(most[-30:]) <= 3
+
+
 def test_a_refused_question_costs_its_row_and_no_other(tmp_path):
     behaviour = Behaviour(said=SAID)
     refused = []

@@ -4,7 +4,7 @@
 |---|---|
 | an answer | it is read; what cannot be read as one counts as a fault |
 | no connection, a broken one, 5xx, 408, 409, 425, a body that is no answer | asked again: FAULTS tries |
-| nothing within the deadline | asked again: LATE tries |
+| nothing within the deadline | fewer at once, and asked again: LATE tries |
 | 429; 503 that says when to come back | too many questions: fewer at once, and asked again: BUSY tries |
 | another 4xx, a body of more than MAX_BYTES | this question cannot be answered: `Failure` |
 | 401, 403, 402, no quota, 404, a redirect | no question can: `ModelError` |
@@ -20,8 +20,9 @@ import json
 import math
 import os
 import random
+import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -46,6 +47,8 @@ LONGEST_GIVEN = 300.0
 MAX_BYTES = 16 * 2**20
 """An answer of 100,000 tokens with 20 log-probabilities each has about as much."""
 CONNECT_SECONDS = 10.0
+KNOCK_SECONDS = 120.0
+"""What a few tokens may take, where a server has other questions too."""
 QUOTED = 300
 """Characters of what a server says that are told."""
 NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
@@ -106,7 +109,6 @@ class Client:
 
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the width limits them
-            timeout=aiohttp.ClientTimeout(total=self.timeout, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
@@ -129,11 +131,11 @@ class Client:
         tries: Counter[str] = Counter()
         while True:
             refusals = self.width.refusals
-            found = await self._once("POST", path, data, read)
+            found = await self._once(path, data, read, seconds=self.timeout)
             if not isinstance(found, Again):
                 self.width.answered()
                 return found
-            if found.kind == "busy":
+            if found.kind != "fault":
                 self.width.refused(refusals)
             tries[found.kind] += 1
             if tries[found.kind] >= {"fault": FAULTS, "late": LATE, "busy": BUSY}[found.kind]:
@@ -143,26 +145,34 @@ class Client:
             raise ModelError(f"{self.url} has had no room {BUSY} times: {found.reason}; try again later")
         return GaveUp(found.reason)
 
-    async def get(self, path: str) -> Any:
-        """What is there, in one try; None where nothing is, or no JSON."""
+    async def once(self, path: str, body: Mapping[str, Any] | None, read: Read[T]) -> T | None:
+        """The same in one short try, or what is there where there is no body; None where no answer comes."""
+        data = None if body is None else json.dumps(body).encode()
         try:
-            found = await self._once("GET", path, None, lambda data: data)
+            found = await self._once(path, data, read, seconds=min(self.timeout, KNOCK_SECONDS))
         except ModelError:
             return None
         return None if isinstance(found, Failure | Again) else found
 
-    async def _once(self, method: str, path: str, data: bytes | None, read: Read[T]) -> T | Failure | Again:
+    async def _once(self, path: str, data: bytes | None, read: Read[T], *, seconds: float) -> T | Failure | Again:
         import aiohttp
 
         assert self._session is not None, "to be used in an async with statement"
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **self._authorization()}
         try:
             async with self._session.request(
-                method, self.url + path, data=data, headers=headers, allow_redirects=False
+                "GET" if data is None else "POST",
+                self.url + path,
+                data=data,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
+                allow_redirects=False,
             ) as response:
                 text = await self._text(response)
-        except TimeoutError:  # of aiohttp too
-            return Again(f"no answer within {self.timeout:g} s", "late")
+        except aiohttp.ConnectionTimeoutError:
+            return Again(f"no connection within {CONNECT_SECONDS:g} s")
+        except TimeoutError:  # aiohttp's others are of this kind
+            return Again(f"no answer within {seconds:g} s", "late")
         except (aiohttp.ClientError, OSError) as error:
             return Again(self._quoted(str(error) or type(error).__name__))
         if text is None:
@@ -184,13 +194,13 @@ class Client:
             data = json.loads(text)
         except (ValueError, RecursionError):
             data = None
-        code, said = _error(data)
-        if 200 <= status < 300 and code is not None:  # some send errors under a 200
-            status = int(code) if code.isdigit() and 400 <= int(code) < 600 else 500
+        codes, said = _error(data)
+        if 200 <= status < 300 and codes is not None:  # some send errors under a 200
+            status = next((int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)), 500)
         if 200 <= status < 300:
             return Again("an answer that is no JSON") if data is None else read(data)
         told = f"{status}: {self._quoted(said or text)}"
-        self._unless_hopeless(status, code, told, moved_to=self._quoted(headers.get("Location", "?")))
+        self._unless_hopeless(status, codes or (), told, moved_to=self._quoted(headers.get("Location", "?")))
         wait = seconds_to_wait(headers.get("Retry-After"), now=self.pace.now())
         if status == 429 or (status == 503 and wait is not None):
             return Again(told, "busy", wait)
@@ -198,16 +208,16 @@ class Client:
             return Again(told, wait=wait)
         return Failure(f"the server refuses it, {told}")
 
-    def _unless_hopeless(self, status: int, code: str | None, told: str, *, moved_to: str) -> None:
+    def _unless_hopeless(self, status: int, codes: Collection[str], told: str, *, moved_to: str) -> None:
         at = f"{self.url} answers {told}"
         if status in (401, 403):
             key = f"the key in {self.key_env}" if self._authorization() else f"no key, as {self.key_env} is not set"
             raise ModelError(
                 f"{at}\nIt was sent {key}; `models.api_key_env` names the variable that holds the right one"
             )
-        if status == 402 or code in NO_QUOTA:
+        if status == 402 or any(code in NO_QUOTA for code in codes):
             raise ModelError(f"{at}\nThe quota is used up: what is answered is on file; go on when there is more")
-        if status == 404 or code == "model_not_found":
+        if status == 404 or "model_not_found" in codes:
             raise ModelError(f"{at}\nCheck the URL, which most often ends in /v1, and the model's name after the #")
         if 300 <= status < 400:
             raise ModelError(f"{self.url} redirects to {moved_to}, which is not followed; give the right URL")
@@ -250,16 +260,15 @@ def seconds_to_wait(retry_after: str | None, *, now: datetime) -> float | None:
     return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_GIVEN)
 
 
-def _error(data: Any) -> tuple[str | None, str | None]:
-    """The code and the message of an error, in the forms that servers give it."""
+def _error(data: Any) -> tuple[Collection[str] | None, str | None]:
+    """The codes of an error, None where there is none, and its message, in the forms that servers give them."""
     error = data.get("error") if isinstance(data, dict) else None
     if isinstance(data, dict) and data.get("object") == "error":  # older vLLM
         error = data
     if isinstance(error, str):
-        return "", error
+        return (), error
     if not isinstance(error, dict):
         said = data.get("detail") or data.get("message") if isinstance(data, dict) else None
         return None, said if isinstance(said, str) else None
-    code = next((str(error[key]) for key in ("code", "type") if isinstance(error.get(key), str | int)), "")
     said = error.get("message")
-    return code, said if isinstance(said, str) else None
+    return [str(error.get(key)) for key in ("code", "type")], said if isinstance(said, str) else None

@@ -27,6 +27,8 @@ SEEDS = 2**31
 """Seeds are taken modulo this: some servers keep them in 32 bits."""
 MAX_STOPS = 4
 """More are refused by OpenAI; the text is cut at all of them here."""
+ENDED = ("stop", "length", "eos_token", "stop_sequence")
+"""The last two are those of Text Generation Inference."""
 AROUND = " \t\n()[]*\"'`.:"
 """What may stand around an option in the token that spells it."""
 
@@ -67,6 +69,13 @@ def request_of(
     return (TEXT if is_text else CHAT), told | dict(extra)
 
 
+def read(data: Any, *, request: Request, abilities: Abilities) -> Completion | Choice | Failure | Again:
+    """Read the answer to a question."""
+    if isinstance(request, Generate):
+        return read_completion(data, request, abilities=abilities)
+    return read_choice(data, request, abilities=abilities)
+
+
 def read_completion(data: Any, request: Generate, *, abilities: Abilities) -> Completion | Failure | Again:
     """Read what was generated."""
     is_text = _is_text(request, abilities)
@@ -82,9 +91,11 @@ def read_completion(data: Any, request: Generate, *, abilities: Abilities) -> Co
     if not isinstance(text, str | None):
         return Again("an answer whose text is none")
     ended = choice.get("finish_reason")
-    if ended not in ("stop", "length"):
-        return Failure(f"the server ended the answer by {str(ended)[:40]!r}")
-    thinking, text = _thought(message, text or "", is_whole=ended == "stop")
+    if ended in ("content_filter", "tool_calls", "function_call"):
+        return Failure(f"the server ended the answer by {ended!r}")
+    if ended not in ENDED:  # e.g. vLLM's "abort"
+        return Again(f"an answer that ended by {str(ended)[:40]!r}")
+    thinking, text = _thought(message, text or "", is_whole=ended != "length")
     if is_text and not isinstance(request.conversation, str):
         text = text.removeprefix(" ")
     if request.prefill and not is_text and not abilities.continues:

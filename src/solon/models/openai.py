@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -15,8 +16,8 @@ from urllib.parse import urlsplit
 from solon import prompts
 from solon.chains import Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
-from solon.models.client import Client, GaveUp, Pace
-from solon.models.completions import read_choice, read_completion, request_of
+from solon.models.client import KNOCK_SECONDS, Client, GaveUp, Pace, Read
+from solon.models.completions import read, request_of
 from solon.models.probe import Probed, probe
 from solon.models.width import Width
 from solon.prompts import FormChoice, FormName
@@ -24,9 +25,6 @@ from solon.records import user
 
 KNOCK = Generate([user("Hello?")], Sampling(max_tokens=1))
 """What a server is asked that could not answer something else, to find out which of the two is the cause."""
-
-PROBE_SECONDS = 120.0
-"""What a few tokens may take, where a server has other questions too."""
 
 
 def load(
@@ -56,7 +54,7 @@ def load(
         return Client(url, width=Width(concurrency), key_env=key_env, timeout=seconds, pace=pace)
 
     async def ask() -> Probed:
-        async with client(min(timeout, PROBE_SECONDS)) as asked:
+        async with client(min(timeout, KNOCK_SECONDS)) as asked:
             return await probe(asked, model=model, form=form, extra=extra_body or {})
 
     return OpenAI(client(timeout), model=model, probed=asyncio.run(ask()), extra=extra_body or {})
@@ -130,19 +128,16 @@ class OpenAI:
         Raises:
             ModelError: it does not, or no question can be answered.
         """
-        found = await self._ask(request)
-        if not isinstance(found, GaveUp):
-            return found
-        if isinstance(await self._ask(KNOCK), GaveUp):
-            raise ModelError(f"{self.client.url} does not answer any more: {found.reason}")
-        return Failure(f"the server cannot answer it: {found.reason}")
-
-    async def _ask(self, request: Request) -> Reply | GaveUp:
         path, body = self._request(request)
         abilities = self.probed.abilities
-        if isinstance(request, Generate):
-            return await self.client.post(path, body, lambda data: read_completion(data, request, abilities=abilities))
-        return await self.client.post(path, body, lambda data: read_choice(data, request, abilities=abilities))
+        reading: Read[Reply] = partial(read, request=request, abilities=abilities)
+        found = await self.client.post(path, body, reading)
+        if not isinstance(found, GaveUp):
+            return found
+        path, body = self._request(KNOCK)
+        if await self.client.once(path, body, partial(read, request=KNOCK, abilities=abilities)) is None:
+            raise ModelError(f"{self.client.url} does not answer any more: {found.reason}")
+        return Failure(f"the server cannot answer it: {found.reason}")
 
     def _request(self, request: Request) -> tuple[str, dict[str, Any]]:
         return request_of(request, model=self.model, abilities=self.probed.abilities, extra=self.extra)

@@ -6,13 +6,14 @@ was begun) or by the count of the prompt's tokens, which is smaller where the tu
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from solon.chains import Choice, Choose, Completion, Failure, Generate, Reply, Request, Sampling
 from solon.constitution.validate import nearest
 from solon.errors import ModelError, UsageError
 from solon.models.client import Client, GaveUp
-from solon.models.completions import Abilities, read_choice, read_completion, request_of, used
+from solon.models.completions import Abilities, read, request_of, used
 from solon.prompts import FormChoice
 from solon.records import assistant, system, user
 
@@ -56,7 +57,9 @@ class Probed:
             "system prompts": "yes" if abilities.takes_system else "no, they are put before the first human turn",
             "log-probabilities": depth,
             "continues a turn": "yes" if abilities.continues else "no, it is asked in words how to begin",
-            "keeps seeds": "yes" if self.keeps_seed else "no",
+            "keeps seeds": ("yes" if self.keeps_seed else "no")
+            if self.varies
+            else "not known, its answers never differ",
             "thinks before it answers": "yes" if self.thinks else "no",
         }
 
@@ -82,7 +85,7 @@ async def probe(client: Client, *, model: str, form: FormChoice, extra: Mapping[
         ModelError: it cannot be reached, has no such model, or answers nothing.
     """
     asking = _Asking(client, model, extra)
-    names, context = _models(await client.get("/models"), model)
+    names, context = _models(await client.once("/models", None, lambda data: data), model)
     try:
         abilities, first = await _form(asking, form)
     except ModelError as error:
@@ -116,9 +119,7 @@ class _Asking:
 
     async def reply(self, request: Request, abilities: Abilities) -> Reply | GaveUp:
         path, body = request_of(request, model=self.model, abilities=abilities, extra=self.extra)
-        if isinstance(request, Choose):
-            return await self.client.post(path, body, lambda data: read_choice(data, request, abilities=abilities))
-        return await self.client.post(path, body, lambda data: read_completion(data, request, abilities=abilities))
+        return await self.client.post(path, body, partial(read, request=request, abilities=abilities))
 
 
 def _models(data: Any, model: str) -> tuple[list[str], int | None]:
@@ -156,7 +157,7 @@ async def _of_chat(asking: _Asking, abilities: Abilities) -> Abilities:
     request = Generate(WORD, likeliest, prefill=BEGUN)
     begun = await asking.raw(request, continuing)
     closed = await asking.raw(Generate([*WORD, assistant(BEGUN)], likeliest), abilities)
-    reply = read_completion(begun, request, abilities=continuing)
+    reply = read(begun, request=request, abilities=continuing)
     goes_on = isinstance(reply, Completion) and reply.text.startswith(REST)
     is_open = 0 < used(begun, "prompt_tokens") < used(closed, "prompt_tokens")
     return replace(abilities, takes_system=not (is_refused or is_dropped), continues=goes_on or is_open)

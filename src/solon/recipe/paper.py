@@ -23,7 +23,7 @@ from solon.recipe import serving
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
 from solon.recipe.inputs import judge_of, model_name, read_inputs, unless_trainable
 from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
-from solon.recipe.work import Asking, Budget, Progress, Table, digest, told_of, weights
+from solon.recipe.work import UNBOUNDED, Asking, Budget, Progress, Table, digest, told_of, weights
 from solon.records import Comparison, Judge, Response, Revision
 from solon.runs import open_run
 from solon.runs.files import pretty, write_whole
@@ -45,7 +45,7 @@ def run(
     out: Path,
     until: str | None = None,
     limit: int | None = None,
-    budget: Budget | None = None,
+    budget: Budget = UNBOUNDED,
     progress: Progress = lambda stage, done, total: None,
     warn: Callable[[str], None] = lambda warning: None,
 ) -> None:
@@ -68,7 +68,7 @@ def run(
     copies = {copy: constitutions.text_of(name) for name, copy in copies_of(recipe).items()}
     files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
     with open_run(out, files=files) as folder:
-        table = Table(settled(recipe), constitution, inputs, folder, progress, budget or Budget(), servers)
+        table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers)
         for done in _paper(table):
             if done == last:
                 break

@@ -56,7 +56,10 @@ Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """How models that are asked are loaded; the training stages have settings of their own. First local models'."""
+    """How models that are asked are loaded; the training stages have settings of their own.
+
+    The first four are those of models on this machine, the others of servers.
+    """
 
     batch_size: int = 128
     """Questions computed together; less needs less memory. The answers depend on it in their last bits."""
@@ -68,7 +71,7 @@ class ModelOptions:
     """None takes float32 on the CPU, and the model's own on a GPU."""
 
     concurrency: int = 64
-    """Of servers: the most questions under way at once. One that has no room for them says so, and is asked fewer."""
+    """The most questions under way at once. One that has no room for them says so, and is asked fewer."""
     form: FormChoice = "auto"
     """In "chat" turns or the paper's "transcript"; "auto" takes the turns where the server has a chat template."""
     timeout: float = 600.0

@@ -72,6 +72,9 @@ class Budget:
             )
 
 
+UNBOUNDED = Budget()
+
+
 @dataclass(frozen=True)
 class Asking:
     """A stage that asks a model about each of `rows`."""
@@ -105,7 +108,7 @@ class Table:
     inputs: Inputs
     run: Run
     progress: Progress
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget = UNBOUNDED
     servers: Mapping[str, Helper] = field(default_factory=dict)
     """Those that were asked already what they can do, by the names of their models."""
 
@@ -120,7 +123,7 @@ class Table:
 
 
 def ask(
-    run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress, budget: Budget | None = None
+    run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress, budget: Budget = UNBOUNDED
 ) -> list[Any]:
     """Do a stage that asks, and return its rows. Rows that were dropped before it go no further than the first."""
     rows = [row for row in asking.rows if asking.first or row["drop_reason"] is None]
@@ -142,8 +145,7 @@ def ask(
     if stage.complete:
         progress(name, 0, 0)
         return stage.read()
-    limits = budget or Budget()
-    journal = _Counted(stage.journal, lambda done: progress(name, done, total), lambda: limits.unless_spent(run))
+    journal = _Counted(stage.journal, lambda done: progress(name, done, total), lambda: budget.unless_spent(run))
     chains = ((row["id"], asking.chain(row, config=config)) for row in rows)
     answered = drive(chains, helper.model, journal=journal)
     ended = asking.finish([answered[row["id"]] for row in rows])
@@ -170,7 +172,7 @@ def train(
     training: Callable[..., dict[str, Any]],
     *,
     progress: Progress,
-    budget: Budget | None = None,
+    budget: Budget = UNBOUNDED,
 ) -> Path:
     """Do a stage that trains, and return the folder of its model. `training` takes `out` and `progress`."""
     stage = run.stage(name, settings)
@@ -178,12 +180,11 @@ def train(
         progress(name, 0, 0)
         return stage.folder / "model"
     progress(name, 0, 1)
-    limits = budget or Budget()
 
     def report(done: int, total: int) -> None:
         stage.tick()
         progress(name, done, total)
-        limits.unless_spent(run)
+        budget.unless_spent(run)
 
     stage.finish(training(out=stage.folder, progress=report))
     return stage.folder / "model"
