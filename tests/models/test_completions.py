@@ -207,5 +207,6 @@ def test_what_is_no_log_probability_is_a_failure_and_no_default(answer, reason):
 
 
 def test_nothing_that_is_likely_at_all_is_no_division_by_zero():
-    choice = read_choice(told(A=-9999.0, B=-9999.0), CHOOSE, abilities=CHAT)
-    assert choice == Choice((0.5, 0.5), 0.0)
+    for nothing in (-9999.0, -math.inf, -(10**400)):
+        choice = read_choice(told(A=nothing, B=nothing), CHOOSE, abilities=CHAT)
+        assert choice == Choice((0.5, 0.5), pytest.approx(0.0))

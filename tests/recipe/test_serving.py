@@ -67,7 +67,7 @@ def test_the_supervised_stage_pairs_and_labels_run_on_a_server(unbroken, tmp_pat
     assert record["stages"]["01-critique"]["prompt_tokens"] > 0
 
 
-@pytest.mark.parametrize("after", sorted(random.Random(0).sample(range(10, 55), 6)))
+@pytest.mark.parametrize("after", sorted(random.Random(0).sample(range(10, 55), 4)))
 def test_a_run_that_is_killed_asks_again_no_more_than_was_under_way(unbroken, tmp_path, after):
     child, behaviour = [], slow(Behaviour(said=SAID))
 

@@ -12,7 +12,8 @@
 Tries are apart by a time that grows and is drawn, or longer where the server asks for that.
 
 What a server sends is hostile: it is read up to MAX_BYTES, never unpacked, never followed elsewhere, and quoted only.
-The key is read from the environment when a request is sent, is kept nowhere, and is taken out of all that comes back.
+The key is read from the environment here, when a request is sent: what is handed to nobody cannot be written down. It
+is taken out of all that comes back.
 """
 
 import asyncio

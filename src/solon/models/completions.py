@@ -120,13 +120,14 @@ def read_choice(data: Any, request: Choose, *, abilities: Abilities) -> Choice |
     for token, likely in told:
         if not isinstance(likely, float | int) or isinstance(likely, bool) or not likely <= 1e-6:  # NaN is not
             return Failure(f"impossible log-probability {str(likely)[:40]} of {token[:40]!r}")
-    is_exact = _is_text(request, abilities) or abilities.continues
-    found = [[math.exp(p) for token, p in told if _spells(token, option, is_exact)] for option in request.options]
-    mass = math.fsum(p for each in found for p in each)
-    if math.fsum(math.exp(p) for _, p in told) > 1.01:
+    tokens = [(token, math.exp(max(likely, -700.0))) for token, likely in told]  # which leaves something to share
+    if math.fsum(p for _, p in tokens) > 1.01:
         return Failure("impossible log-probabilities, whose probabilities sum to more than 1")
-    least = max(min(math.exp(p) for _, p in told), 1e-300)  # so that a share of nothing can be reckoned
-    shares = [math.fsum(each) or least for each in found]
+    is_exact = _is_text(request, abilities) or abilities.continues
+    found = [[p for token, p in tokens if _spells(token, option, is_exact)] for option in request.options]
+    mass = math.fsum(p for each in found for p in each)
+    least = min(p for _, p in tokens)
+    shares = [math.fsum(each) if each else least for each in found]
     return Choice(
         tuple(share / math.fsum(shares) for share in shares),
         min(mass, 1.0),

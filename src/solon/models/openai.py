@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from solon import prompts
 from solon.chains import Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
-from solon.models.client import KNOCK_SECONDS, Client, GaveUp, Pace, Read
+from solon.models.client import KNOCK_SECONDS, Client, GaveUp, Pace
 from solon.models.completions import read, request_of
 from solon.models.probe import Probed, probe
 from solon.models.width import Width
@@ -130,8 +130,7 @@ class OpenAI:
         """
         path, body = self._request(request)
         abilities = self.probed.abilities
-        reading: Read[Reply] = partial(read, request=request, abilities=abilities)
-        found = await self.client.post(path, body, reading)
+        found: Reply | GaveUp = await self.client.post(path, body, partial(read, request=request, abilities=abilities))
         if not isinstance(found, GaveUp):
             return found
         path, body = self._request(KNOCK)

@@ -51,15 +51,14 @@ class Probed:
         """In words."""
         abilities = self.abilities
         depth = f"of the {abilities.top_logprobs} likeliest tokens" if abilities.top_logprobs else "no"
+        seeds = "yes" if self.keeps_seed else "no"
         return {
             "asked": "as a chat" if abilities.form == "chat" else "in the paper's transcript",
             "context": f"{self.context} tokens" if self.context else "not told",
             "system prompts": "yes" if abilities.takes_system else "no, they are put before the first human turn",
             "log-probabilities": depth,
             "continues a turn": "yes" if abilities.continues else "no, it is asked in words how to begin",
-            "keeps seeds": ("yes" if self.keeps_seed else "no")
-            if self.varies
-            else "not known, its answers never differ",
+            "keeps seeds": seeds if self.varies else "not known, its answers do not differ",
             "thinks before it answers": "yes" if self.thinks else "no",
         }
 

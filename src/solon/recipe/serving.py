@@ -13,7 +13,7 @@ from solon.recipe.schema import MODELS, Recipe
 from solon.recipe.work import Helper
 
 
-def unless_local(recipe: Recipe, *, trains: bool) -> None:
+def unless_trained_here(recipe: Recipe, *, trains: bool) -> None:
     """Say at once where a model that is to be trained is behind a server, or no server is named.
 
     Raises:
