@@ -3,8 +3,8 @@
     vllm serve src/solon/sandbox/model --served-model-name sandbox --dtype float32
     python experiments/server_labels.py RUN openai:http://localhost:8000/v1#sandbox
 
-RUN has an `01-critique`; each first response that was changed is compared with its last revision, in both orders. Printed
-is how far labels are apart at most and in the mean, and how often they prefer different responses.
+RUN has an `01-critique`; each first response that was changed is compared with its last revision, in both orders.
+Printed is how far labels are apart at most and in the mean, and how often they prefer different responses.
 """
 
 import argparse
