@@ -75,6 +75,7 @@ def test_seeds_that_are_ignored_and_temperatures_that_are_are_told():
 def test_thinking_is_noticed_and_spoils_a_first_token_only(thinks):
     found = probed(Behaviour(thinks=thinks))
     assert found.thinks
+    assert "max_tokens bounds both" in str(found.warnings())
     assert found.tells_choices
     assert not probed(Behaviour(thinks=thinks, continues=False)).tells_choices
 

@@ -73,6 +73,9 @@ class Probed:
         elif not self.keeps_seed:
             told = "seeds are ignored: the same run again gives other rows"
             found.append((told, "keep the run folder, in which every answer stands"))
+        if self.thinks:
+            told = "it thinks before it answers, and max_tokens bounds both together"
+            found.append((told, "raise max_tokens of the stages, or turn thinking off by models.extra_body"))
         return found
 
 
