@@ -120,8 +120,8 @@ def test_a_server_with_little_room_is_asked_less_at_once_and_loses_nothing(unbro
         patch.setattr("solon.models.client.Client._wait", lambda *given: 0.0)
         play(server.name(), tmp_path / "run", "models.concurrency=16")
     assert tables(tmp_path / "run") == unbroken["tables"]
-    assert max(most) == 4  # with which it begins
-    assert max(most[-30:]) <= 3
+    assert max(most) > 2
+    assert sum(many > 2 for many in most[-30:]) < 15  # of eight at once, three quarters would be refused
 
 
 def test_a_refused_question_costs_its_row_and_no_other(tmp_path):
