@@ -56,6 +56,8 @@ class Completion:
     thinking: str = ""
     tokens: int = 0
     """Tokens sampled, the end of turn included."""
+    prompt_tokens: int = 0
+    """Tokens read, where a server counts them."""
 
     @property
     def flaw(self) -> str | None:
@@ -74,6 +76,8 @@ class Choice:
     mass: float
     """Probability of all options before normalising, in [0, 1]. Little mass: the model wanted to say something else."""
     source: Literal["exact", "top_logprobs", "votes"] = "exact"
+    prompt_tokens: int = 0
+    """Tokens read, where a server counts them."""
 
 
 @dataclass(frozen=True)

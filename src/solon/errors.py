@@ -1,4 +1,4 @@
-"""What can go wrong that a caller must tell apart. The third exception, `Failed`, lives inside chains."""
+"""What ends a command, and a caller must tell apart. One more exception, `Failed`, lives inside chains."""
 
 
 class UsageError(Exception):
@@ -7,3 +7,7 @@ class UsageError(Exception):
 
 class ModelError(Exception):
     """A model or server that cannot answer at all (no such model, no quota): the run stops and can be resumed."""
+
+
+class Stopped(Exception):
+    """The person's own limit is reached: neither a mistake nor a failure. The run ends, and can be resumed."""

@@ -20,9 +20,10 @@ from solon.chains import (
     choose,
     generate,
 )
-from solon.errors import ModelError, UsageError
-from solon.models.drivers import Answered, each_alone, in_rounds
+from solon.errors import ModelError, Stopped, UsageError
+from solon.models.drivers import Answered, drive, each_alone, in_rounds
 from solon.models.fake import Fake
+from solon.models.width import Width
 from solon.records import user
 
 
@@ -152,6 +153,46 @@ def test_what_must_stop_the_run_keeps_its_type(drive):
 
     with pytest.raises(ModelError, match="no quota"):
         drive(talks(), Fake(no_quota), journal=Memory())
+
+
+def test_after_a_stop_nothing_more_is_asked_and_what_is_under_way_is_kept():
+    class Bounded(Memory):
+        def recall(self, row, turn, request):
+            if len(self.kept) >= 5:
+                raise Stopped("enough")
+            return super().recall(row, turn, request)
+
+    journal, model = Bounded(), Fake(reply)
+    with pytest.raises(Stopped, match="enough"):
+        alone(talks(), model, journal=journal, width=3)
+    assert 5 <= len(journal.kept) <= 5 + 2
+    assert len(model.asked) == len(journal.kept)
+
+
+def test_a_server_is_asked_in_turns_and_of_chains_no_more_are_open_than_that_and_one():
+    class Fast(Fake):
+        """A fake that could be a server."""
+
+        def __init__(self):
+            super().__init__(reply)
+            self.width = Width(8, start=2)
+
+        async def answer(self, request):
+            await asyncio.sleep(0)
+            return super().answer([request])[0]
+
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *error):
+            pass
+
+    journal = Memory()
+    rows = drive(talks(), Fast(), journal=journal)
+    assert rows == drive(talks(), Fake(reply), journal=Memory())
+    kept = [row for row, _ in journal.kept]
+    for at in range(len(kept)):
+        assert len(set(kept[: at + 1]) & set(kept[at + 1 :])) <= 2 + 1
 
 
 def test_a_chain_that_asks_alone_goes_to_its_end_before_the_next_begins():

@@ -24,10 +24,17 @@ def test_a_name_or_a_path_is_a_model_of_transformers(text, name):
     assert parse(text) == ModelSpec("transformers", name)
 
 
-@pytest.mark.parametrize("text", ["openai:http://localhost:8000/v1#m", "vllm:Qwen/Qwen3-8B"])
-def test_backends_to_come_are_named_as_such(text):
+def test_a_server_is_its_url_and_the_name_of_a_model():
+    assert parse(" openai:http://localhost:8000/v1#my/model") == ModelSpec(
+        "openai", "http://localhost:8000/v1#my/model"
+    )
+    with pytest.raises(UsageError, match="A server is named by its URL"):
+        parse("openai:gpt")
+
+
+def test_a_backend_to_come_is_named_as_such():
     with pytest.raises(UsageError, match="is not in this version; name a model"):
-        parse(text)
+        parse("vllm:Qwen/Qwen3-8B")
 
 
 def test_a_backend_that_there_is_not_says_what_to_write():
@@ -57,6 +64,7 @@ def test_a_backend_that_there_is_not_is_refused():
 
 
 def test_reading_a_name_imports_nothing_heavy():
-    code = "import sys, solon.models.load; print({'torch', 'transformers', 'trl', 'datasets'} & set(sys.modules))"
+    heavy = {"torch", "transformers", "trl", "datasets", "aiohttp"}
+    code = f"import sys, solon.models.load; print({heavy} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"

@@ -9,7 +9,7 @@ from typing import NoReturn, ParamSpec
 
 import typer
 
-from solon.errors import ModelError, UsageError
+from solon.errors import ModelError, Stopped, UsageError
 
 P = ParamSpec("P")
 
@@ -39,6 +39,8 @@ def _unless_resumable(error: BaseException) -> None:
     again = f"To go on where it stopped:\n  {shlex.join(['solon', *sys.argv[1:]])}"
     if any(isinstance(cause, KeyboardInterrupt) for cause in _causes(error)):
         _end(130, f"Stopped; no answer is lost. {again}")
+    if isinstance(error, Stopped):
+        _end(3, f"{error} No answer is lost. {again}")
     if isinstance(error, ModelError):
         _end(4, f"{error}\n{again}")
     if isinstance(error, OSError | MemoryError) or any(words in str(error) for words in FULL):

@@ -17,12 +17,12 @@ from solon.cli.linting import one_line
 from solon.cli.running import Order, default_out, not_words, wanted
 from solon.cli.trace import show_trace
 from solon.constitution import load as constitutions
+from solon.constitution.finding import Finding
 from solon.constitution.json_schema import FILE, MODELINE, json_schema
 from solon.constitution.lint import Stage, lint
 from solon.constitution.validate import nearest
 from solon.errors import UsageError
-from solon.evaluate.audit import Finding
-from solon.recipe import STAGES, stage_named
+from solon.recipe import STAGES, serving, stage_named
 from solon.recipe.auditing import FOLDER
 from solon.report.read import constitution_files
 from solon.report.text import visible
@@ -53,6 +53,9 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     recipes.unless_able(constitution, recipe, until=order.until)
     judges = recipes.judges_of(recipe, constitution).each
     inputs = recipes.read_inputs(recipe, limit=order.limit)
+    out = order.out or default_out(order, recipe)
+    last = stage_named(order.until) if order.until else STAGES[-1]
+    servers = serving.asked(recipe, last=last, out=out)
     kinds = Counter(prompt["kind"] for prompt in inputs.prompts if prompt["drop_reason"] is None)
     seen = {json.dumps(prompt["prompt"]) for prompt in inputs.prompts}
     told = {
@@ -64,7 +67,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         "human comparisons": sum(row["drop_reason"] is None for row in inputs.human_comparisons),
         "held-out prompts": len(inputs.eval_prompts),
         "held-out prompts that are trained on": sum(json.dumps(it["prompt"]) in seen for it in inputs.eval_prompts),
-        "run folder": str(order.out or default_out(order, recipe)),
+        "run folder": str(out),
     }
     measured = [prompt["prompt"] for prompt in inputs.eval_prompts]
     uses = {"supervised": [constitution], "reinforcement": judges}
@@ -73,12 +76,14 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         stages = [stage for stage in _stages(order.until) if each in uses[stage]]
         findings += lint(each, stages=stages, eval_prompts=measured)
     findings += not_words(recipe, constitution)
+    findings += [Finding("warning", *warning) for warning in serving.warnings(servers)]
     if as_json:
         print(
             json.dumps(
                 {
                     **told,
                     "sources": inputs.notes,
+                    "servers": {name: serving.probed(server).told() for name, server in servers.items()},
                     "findings": [asdict(finding) for finding in findings],
                     "next": order.command,
                 },
@@ -91,8 +96,11 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     for source, notes in inputs.notes.items():
         for note, many in notes.items():
             print(visible(f"{source}: {note}: {many}"))
+    for name, server in servers.items():
+        for ability, how in serving.probed(server).told().items():
+            print(f"{name}: {ability}: {how}")
     for finding in findings:
-        print(one_line(finding))
+        print(visible(one_line(finding)))
     print(f"Next: {order.command}")
 
 
@@ -107,7 +115,7 @@ def show_stages(run: Path, *, as_json: bool) -> None:
         return
     terminal.console().print(terminal.stages_table(summaries))
     for audit in audits:
-        terminal.console().print(findings_table([Finding(**each) for each in summaries[audit]["audit"]]))
+        terminal.console().print(findings_table([audits.Finding(**each) for each in summaries[audit]["audit"]]))
     print(f"Next: solon show {run} critique")
 
 

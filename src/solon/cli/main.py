@@ -40,6 +40,12 @@ Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Take only the first so many prompts of each kind: tries the machinery, not the method."),
 ]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens-total", min=1, help="Stop when the run has so many tokens, old ones too.")
+]
+MaxTime = Annotated[
+    float | None, typer.Option("--max-time", min=0, metavar="SECONDS", help="Stop after so long; it can be resumed.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Named = Annotated[str | None, typer.Argument(metavar="NAME|FILE", help="A built-in's name or a YAML file.")]
 
@@ -74,12 +80,15 @@ def demo(
     settings: Settings = None,
     until: Until = None,
     limit: Limit = None,
+    max_tokens_total: MaxTokens = None,
+    max_time: MaxTime = None,
     as_json: Json = False,
 ) -> None:
     """Do the whole paper on the sandbox: minutes on a laptop, and nothing to download."""
     from solon.cli.running import Order, do
 
-    do(Order("demo", constitution, seed, out, tuple(settings or ()), until, limit), as_json=as_json)
+    given = tuple(settings or ())
+    do(Order("demo", constitution, seed, out, given, until, limit, max_tokens_total, max_time), as_json=as_json)
 
 
 @app.command()
@@ -94,12 +103,15 @@ def run(
     settings: Settings = None,
     until: Until = None,
     limit: Limit = None,
+    max_tokens_total: MaxTokens = None,
+    max_time: MaxTime = None,
     as_json: Json = False,
 ) -> None:
     """Do the whole paper as a recipe says. The same command goes on where it was stopped."""
     from solon.cli.running import Order, do
 
-    do(Order(recipe, constitution, seed, out, tuple(settings or ()), until, limit), as_json=as_json)
+    given = tuple(settings or ())
+    do(Order(recipe, constitution, seed, out, given, until, limit, max_tokens_total, max_time), as_json=as_json)
 
 
 @app.command()

@@ -12,12 +12,13 @@ from solon.chains import Chain, Choice, Completion, Failure, Generate, Reply, Re
 from solon.cli import terminal
 from solon.cli.running import Order, wanted
 from solon.constitution import load as constitutions
-from solon.models.base import Model
-from solon.models.drivers import Answered, in_rounds
+from solon.models.base import Model, Server
+from solon.models.drivers import Answered, drive
+from solon.models.load import is_server
 from solon.records import Revision
 from solon.report.text import visible
 from solon.stages.critique import critique_and_revise
-from solon.stages.finetune import learned, texts
+from solon.stages.finetune import FinetuneConfig, learned, texts
 from solon.stages.pairs import with_revision
 
 LEARNED = ("⟦", "⟧")
@@ -46,20 +47,25 @@ def preview(order: Order, *, n: int) -> None:
             judged = partial(recipes.label_by, judges=judges, config=told)
             _ask([(pair["id"], judged(pair)) for pair in pairs], feedback.model, console)
 
-    console.rule("Trained on: the loss is on what is marked", align="left")
-    finetune = recipe.finetune
-    trained = [
-        (row["prompt"], text) for row in rows for text in texts(row, revisions=finetune.revisions, upto=finetune.upto)
-    ]
-    for pieces in learned(trained, model=recipes.model_name(recipe.base_model or recipe.helpful_model)):
-        console.print(_marked(pieces, colour=terminal.has_colours(console)), soft_wrap=True)
+    base_model = recipe.base_model or recipe.helpful_model
+    if not is_server(base_model):
+        _show_learned(rows, base_model, recipe.finetune, console)
     console.print("Nothing was written.")
     console.print(f"Next: {order.command}", markup=False)
 
 
-def _ask(chains: Sequence[tuple[str, Chain[Any]]], model: Model, console: Console) -> list[Any]:
+def _show_learned(rows: Sequence[Revision], base_model: str, config: FinetuneConfig, console: Console) -> None:
+    console.rule("Trained on: the loss is on what is marked", align="left")
+    trained = [
+        (row["prompt"], text) for row in rows for text in texts(row, revisions=config.revisions, upto=config.upto)
+    ]
+    for pieces in learned(trained, model=recipes.model_name(base_model)):
+        console.print(_marked(pieces, colour=terminal.has_colours(console)), soft_wrap=True)
+
+
+def _ask(chains: Sequence[tuple[str, Chain[Any]]], model: Model | Server, console: Console) -> list[Any]:
     heard = _Heard()
-    rows = in_rounds(chains, model, journal=heard)
+    rows = drive(chains, model, journal=heard)
     for id, _ in chains:
         for answered in sorted((each for each in heard.all if each.row == id), key=lambda each: each.turn):
             console.rule(visible(f"{id}, question {answered.turn + 1}"), align="left")

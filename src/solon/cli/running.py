@@ -19,6 +19,7 @@ from solon.constitution.finding import Finding
 from solon.constitution.schema import Constitution
 from solon.recipe import STAGES, Recipe
 from solon.report.read import Metrics
+from solon.report.text import visible
 from solon.runs import read_rows, read_summary
 
 
@@ -33,13 +34,16 @@ class Order:
     settings: tuple[str, ...] = ()
     until: str | None = None
     limit: int | None = None
+    max_tokens_total: int | None = None
+    max_time: float | None = None
 
     @property
     def command(self) -> str:
         """How to type it again."""
         words = ["solon", "demo"] if self.recipe == "demo" else ["solon", "run", self.recipe]
         for option, value in (("constitution", self.constitution), ("seed", self.seed), ("out", self.out),
-                              ("until", self.until), ("limit", self.limit)):  # fmt: skip
+                              ("until", self.until), ("limit", self.limit),
+                              ("max-tokens-total", self.max_tokens_total), ("max-time", self.max_time)):  # fmt: skip
             words += [f"--{option}", str(value)] if value is not None else []
         for setting in self.settings:
             words += ["--set", setting]
@@ -53,8 +57,9 @@ def do(order: Order, *, as_json: bool) -> None:
     print(f"Run folder: {out}", file=sys.stderr)
     for finding in not_words(recipe, constitutions.load(recipe.constitution)):
         print(f"Warning: {finding.where}: {finding.message}; {finding.fix}", file=sys.stderr)
+    budget = recipes.Budget(order.max_tokens_total, order.max_time)
     with terminal.progress() as progress:
-        recipes.run(recipe, out=out, until=order.until, limit=order.limit, progress=progress)
+        recipes.run(recipe, out=out, until=order.until, limit=order.limit, budget=budget, progress=progress, warn=_warn)
     complete = [stage for stage in STAGES if (out / stage / "summary.json").exists()]
     for stage in complete:
         if doubt := read_summary(out / stage).get("doubt"):
@@ -80,6 +85,10 @@ def do(order: Order, *, as_json: bool) -> None:
     else:
         print(f"\nThe run: {out}")
     print(f"Next: {then}")
+
+
+def _warn(warning: str) -> None:
+    print(visible(f"Warning: {warning}"), file=sys.stderr)
 
 
 def wanted(order: Order) -> Recipe:

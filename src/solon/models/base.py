@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
 
 from solon.chains import Reply, Request
+from solon.models.width import Width
 from solon.prompts import FormName
 
 
@@ -14,7 +16,7 @@ class ModelSpec:
 
     backend: str
     name: str
-    """A Hub name, or the path of a folder."""
+    """A Hub name, the path of a folder, or the URL of a server, "#" and the name that the model has there."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -41,3 +43,40 @@ class Model(Protocol):
         Raises:
             ModelError: it cannot answer anything at all.
         """
+
+
+@runtime_checkable
+class Server(Protocol):
+    """A model behind a server, which makes batches of its own: asked one question at a time, many side by side.
+
+    It is asked within an `async with` statement, which holds its connections.
+    """
+
+    width: Width
+    """How many questions it is asked at once."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that is known of what decides its answers; no keys."""
+
+    @property
+    def form(self) -> FormName:
+        """As of a local model."""
+
+    def rendered(self, request: Request) -> str:
+        """What it is sent; for people to look at."""
+
+    async def answer(self, request: Request) -> Reply:
+        """Answer one question.
+
+        Raises:
+            ModelError: it cannot answer anything at all.
+        """
+
+    async def __aenter__(self) -> Self:
+        """Open connections as they are needed."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close them."""

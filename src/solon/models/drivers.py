@@ -6,13 +6,14 @@ file already is not asked again.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Protocol, TypeVar
 
 from solon.chains import Chain, Reply, Request
-from solon.errors import UsageError
-from solon.models.base import Model
+from solon.errors import Stopped, UsageError
+from solon.models.base import Model, Server
 
 T = TypeVar("T")
 
@@ -39,6 +40,19 @@ class Journal(Protocol):
 
     def keep(self, batch: Sequence[Answered]) -> None:
         """Put replies that were computed together on file, all or none."""
+
+
+def drive(chains: Iterable[tuple[str, Chain[T]]], model: Model | Server, *, journal: Journal) -> dict[str, T]:
+    """Drive chains as suits the model; rows by the id of their chain."""
+    if not isinstance(model, Server):
+        return in_rounds(chains, model, journal=journal)
+
+    async def asked() -> dict[str, T]:
+        async with model:
+            width = model.width
+            return await each_alone(chains, model.answer, journal=journal, width=width.most, turn=width.turn)
+
+    return asyncio.run(asked())
 
 
 def in_rounds(
@@ -101,39 +115,55 @@ async def each_alone(
     *,
     journal: Journal,
     width: int,
+    turn: Callable[[int], AbstractAsyncContextManager[None]] = lambda order: nullcontext(),
     done: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, T]:
     """Drive `width` chains side by side, each to its end before the next begins; rows by the id of their chain.
+
+    A question is asked within `turn(order)`, which may make it wait; `order` is that in which the chains began. After
+    `Stopped` nothing more is asked, and what is under way is still answered.
 
     Depth first: a server with a prefix cache meets the turns of a chain back to back. On a simulated server 41 % of
     prompt tokens were cached, against 2 % when every turn queues anew.
     """
     rows: dict[str, T] = {}
-    chains = _told_apart(chains)
+    begun = enumerate(_told_apart(chains))
+    stops: list[Stopped] = []
+
+    async def ask(order: int, row: str, number: int, request: Request) -> Reply:
+        async with turn(order):
+            if stops:
+                raise stops[0]
+            reply = await answer(request)
+        journal.keep([Answered(row, number, request, reply)])
+        return reply
 
     async def worker() -> None:
-        for row, chain in chains:
+        for order, (row, chain) in begun:
             reply: Reply | None = None
-            turn = 0
-            while True:
+            for number in count():
                 try:
                     request = chain.send(reply)
                 except StopIteration as end:
                     rows[row] = end.value
                     done(1)
                     break
-                reply = journal.recall(row, turn, request)
-                if reply is None:
-                    reply = await answer(request)
-                    journal.keep([Answered(row, turn, request, reply)])
-                turn += 1
+                reply = journal.recall(row, number, request) or await ask(order, row, number, request)
+
+    async def until_stopped() -> None:
+        try:
+            await worker()
+        except Stopped as stopped:
+            stops.append(stopped)
 
     try:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(width):
-                tasks.create_task(worker())
-    except ExceptionGroup as stopped:  # a caller tells errors apart by their own type
-        raise stopped.exceptions[0] from None
+                tasks.create_task(until_stopped())
+    except ExceptionGroup as failed:  # a caller tells errors apart by their own type
+        raise failed.exceptions[0] from None
+    if stops:
+        raise stops[0]
     return rows
 
 

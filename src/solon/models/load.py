@@ -1,26 +1,39 @@
 """From the name of a model, as a person writes it, to the model."""
 
 from solon.errors import UsageError
-from solon.models.base import Model, ModelSpec
+from solon.models import openai
+from solon.models.base import Model, ModelSpec, Server
 
-PLANNED = ("openai", "vllm")
-OPTIONS = ("batch_size", "threads", "device", "dtype")
+PLANNED = ("vllm",)
+OPTIONS = {
+    "transformers": ("batch_size", "threads", "device", "dtype"),
+    "openai": ("concurrency", "form", "timeout", "api_key_env", "extra_body"),
+}
+"""By backend."""
+
+
+def is_server(name: str) -> bool:
+    """Whether a model's name is that of one behind a server."""
+    return name.strip().startswith("openai:")
 
 
 def parse(text: str) -> ModelSpec:
-    """Read "Qwen/Qwen3-8B", "transformers:Qwen/Qwen3-8B" or the path of a folder.
+    """Read "Qwen/Qwen3-8B", "transformers:Qwen/Qwen3-8B", the path of a folder, or "openai:URL#NAME".
 
     Raises:
         UsageError: it names no model, or a backend that there is not.
     """
     text = text.strip()
+    if is_server(text):
+        url, model = openai.parts(text.removeprefix("openai:"))
+        return ModelSpec("openai", f"{url}#{model}")
     backend, colon, name = text.partition(":")
     if not colon or "/" in backend or "\\" in backend or "." in backend:  # a name or a path, with a colon in it or not
         backend, name = "transformers", text
     if backend in PLANNED:
         raise UsageError(
             f"{text}: the backend {backend!r} is not in this version; name a model on the Hugging Face Hub, "
-            "e.g. Qwen/Qwen3-8B, or the folder of one."
+            "e.g. Qwen/Qwen3-8B, the folder of one, or a server, e.g. openai:http://localhost:8000/v1#Qwen/Qwen3-8B."
         )
     if backend != "transformers":
         raise UsageError(f"{text}: there is no backend {backend!r}; leave it out, or write transformers:{name}.")
@@ -31,17 +44,20 @@ def parse(text: str) -> ModelSpec:
     return ModelSpec(backend, name)
 
 
-def load(spec: ModelSpec) -> Model:
-    """Load the model.
+def load(spec: ModelSpec) -> Model | Server:
+    """Load the model, or ask its server what it can do.
 
     Raises:
         UsageError: there is no such backend, option or model.
-        ModelError: the model could not be fetched.
+        ModelError: the model could not be fetched, or its server does not answer.
     """
-    if spec.backend != "transformers":
-        raise UsageError(f"There is no backend {spec.backend!r} in this version; use transformers.")
-    if unknown := sorted(set(spec.options) - set(OPTIONS)):
-        raise UsageError(f"{spec.name} has no option {', '.join(unknown)}; there are {', '.join(OPTIONS)}.")
+    if spec.backend not in OPTIONS:
+        raise UsageError(f"There is no backend {spec.backend!r} in this version; use {' or '.join(OPTIONS)}.")
+    options = OPTIONS[spec.backend]
+    if unknown := sorted(set(spec.options) - set(options)):
+        raise UsageError(f"{spec.name} has no option {', '.join(unknown)}; there are {', '.join(options)}.")
+    if spec.backend == "openai":
+        return openai.load(spec.name, **spec.options)
 
     from solon.models import transformers  # torch takes seconds to import
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from solon.chains import Asked
 from solon.constitution.exemplars import ComparisonExample, RevisionExample, Verbatim
 from solon.prompts import chat, transcript
+from solon.prompts.chat import asked_for_an_option, asked_to_begin
 from solon.prompts.text import (
     NEXT_TURN,
     SPEAKERS,
@@ -32,6 +33,8 @@ __all__ = [
     "Form",
     "FormChoice",
     "FormName",
+    "asked_for_an_option",
+    "asked_to_begin",
     "comparison_request",
     "critique_request",
     "digest",

@@ -83,6 +83,21 @@ def read_out(asked: Conversation, reasoning: str) -> Conversation:
     return [*asked, assistant(f"{REASONING_PREFILL} {reasoning.strip()}"), user(READ_OUT)]
 
 
+def asked_to_begin(turns: Conversation, prefill: str) -> Conversation:
+    """Ask in words for a reply that begins with `prefill`, of a server that does not go on with one."""
+    return _told_last(turns, f"Begin your reply with: {prefill}")
+
+
+def asked_for_an_option(turns: Conversation, options: Sequence[str]) -> Conversation:
+    """Ask in words for one of `options` alone, so that its first token tells which."""
+    return _told_last(turns, f"Reply with one letter and nothing else: {' or '.join(options)}.")
+
+
+def _told_last(turns: Conversation, told: str) -> Conversation:
+    *before, last = turns
+    return [*before, user(last["content"] + "\n\n" + told)] if last["role"] == "user" else [*turns, user(told)]
+
+
 def _comparison(prompt: Conversation, responses: tuple[str, str], request: str) -> str:
     return (
         "Consider this conversation between a human and an assistant:\n\n"

@@ -4,11 +4,12 @@ from solon.recipe.comparing import judges_of, label_by
 from solon.recipe.inputs import model_name, not_understood, read_inputs
 from solon.recipe.paper import STAGES, run, stage_named, unless_able
 from solon.recipe.schema import SL_CAI, Recipe, apply_settings, load, settled
-from solon.recipe.work import Helper, with_form
+from solon.recipe.work import Budget, Helper, with_form
 
 __all__ = [
     "SL_CAI",
     "STAGES",
+    "Budget",
     "Helper",
     "Recipe",
     "apply_settings",

@@ -7,7 +7,7 @@ Where we differ from the paper:
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,11 @@ from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
-from solon.recipe import auditing
+from solon.recipe import auditing, serving
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
 from solon.recipe.inputs import judge_of, model_name, read_inputs, unless_trainable
 from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
-from solon.recipe.work import Asking, Progress, Table, digest, told_of, weights
+from solon.recipe.work import UNBOUNDED, Asking, Budget, Progress, Table, digest, told_of, weights
 from solon.records import Comparison, Judge, Response, Revision
 from solon.runs import open_run
 from solon.runs.files import pretty, write_whole
@@ -45,24 +45,31 @@ def run(
     out: Path,
     until: str | None = None,
     limit: int | None = None,
+    budget: Budget = UNBOUNDED,
     progress: Progress = lambda stage, done, total: None,
+    warn: Callable[[str], None] = lambda warning: None,
 ) -> None:
     """Do the whole paper, or `until` a stage, in the run folder `out`; called again, go on where it was.
 
-    `limit` takes the first so many prompts of each kind.
+    `limit` takes the first so many prompts of each kind. `warn` is told what servers cannot do.
 
     Raises:
         UsageError: something given cannot work, or `out` was begun with something else.
         ModelError: a model cannot answer.
+        Stopped: the budget is spent.
     """
     last = stage_named(until) if until else STAGES[-1]
     constitution = constitutions.load(recipe.constitution)
     unless_able(constitution, recipe, until=until)
     inputs = read_inputs(recipe, limit=limit)
+    servers = serving.asked(recipe, last=last, out=out)
+    for name, message, fix in serving.warnings(servers):
+        warn(f"{name}: {message}; {fix}")
     copies = {copy: constitutions.text_of(name) for name, copy in copies_of(recipe).items()}
     files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
     with open_run(out, files=files) as folder:
-        for done in _paper(Table(settled(recipe), constitution, inputs, folder, progress)):
+        table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers)
+        for done in _paper(table):
             if done == last:
                 break
 
@@ -88,6 +95,7 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
             cannot train, or not so.
     """
     last = stage_named(until) if until else STAGES[-1]
+    serving.unless_trained_here(recipe, trains=last >= "02-finetune")
     where = f"the constitution {recipe.constitution}"
     if not constitution.for_revision:
         raise UsageError(f"{where} has no principle with a revision_request, which 01-critique needs; add one")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from math import inf, isfinite
@@ -18,6 +18,7 @@ from solon.constitution.yaml_file import Document, parse_yaml, read_yaml
 from solon.errors import UsageError
 from solon.evaluate.audit import AuditConfig
 from solon.evaluate.sample import SampleConfig
+from solon.prompts import FormChoice
 from solon.stages.critique import CritiqueConfig
 from solon.stages.finetune import FinetuneConfig
 from solon.stages.label import LabelConfig
@@ -32,6 +33,7 @@ BUILT_IN = ("demo",)
 SOURCES = ("prompts", "helpful_prompts", "eval_prompts", "human_comparisons", "audit_pairs")
 MODELS = ("helpful_model", "base_model", "pairs_model", "feedback_model")
 LABELLED_BY = ("feedback_constitution", "helpful_constitution")
+REACHING = {"concurrency", "timeout", "api_key_env"}
 SECTIONS = ("audit", "critique", "finetune", "pairs", "label", "preference_model", "rl", "evaluate")
 
 Name = Annotated[str, Field(min_length=1)]
@@ -55,7 +57,10 @@ Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """How models that are asked are loaded; the training stages have settings of their own."""
+    """How models that are asked are loaded; the training stages have settings of their own.
+
+    The first four are those of models on this machine, the others of servers.
+    """
 
     batch_size: int = 128
     """Questions computed together; less needs less memory. The answers depend on it in their last bits."""
@@ -65,6 +70,18 @@ class ModelOptions:
     """ "cpu", "cuda", "cuda:1"; None takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """None takes float32 on the CPU, and the model's own on a GPU."""
+
+    concurrency: int = 64
+    """The most questions under way at once. One that has no room for them says so, and is asked fewer."""
+    form: FormChoice = "auto"
+    """In "chat" turns or the paper's "transcript"; "auto" takes the turns where the server has a chat template."""
+    timeout: float = 600.0
+    """Seconds for one question, in all: 512 tokens at one a second, and some time in a queue."""
+    api_key_env: str | Mapping[str, str] = "OPENAI_API_KEY"
+    """The environment variable that holds the key, if there is one; or of several servers that of each, by its host
+    (and port): {api.example.com: EXAMPLE_KEY}. The others are then sent none."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    """More fields of each question, e.g. {chat_template_kwargs: {enable_thinking: false}}."""
 
 
 class Recipe(BaseModel):
@@ -98,10 +115,11 @@ class Recipe(BaseModel):
     """Of a conversation that others made the last human turn is a prompt, or each is, as in the paper (section 3.2)."""
 
     helpful_model: Name
-    """Answers, criticises and revises: "sandbox", a name on the Hugging Face Hub, or the path of a folder."""
+    """Answers, criticises and revises: "sandbox", a name on the Hugging Face Hub, the path of a folder, or a server,
+    "openai:http://localhost:8000/v1#NAME"."""
     base_model: Name | None = None
     """Is finetuned, and becomes the preference model; None takes the helpful model. The paper: the pretrained one. One
-    without a chat template learns the paper's transcript as one."""
+    without a chat template learns the paper's transcript as one. No server."""
     pairs_model: Names | None = None
     """Samples the responses that are compared; of several, each the one at its place. "sl-cai" is the finetuned model,
     which None takes, as the paper does."""
@@ -161,7 +179,10 @@ def apply_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
 
 
 def to_yaml(recipe: Recipe, *, folder: Path) -> str:
-    """Every setting, the defaults too, as a recipe that lies in `folder`, beside a copy of the constitution."""
+    """Every setting, the defaults too, as a recipe that lies in `folder`, beside a copy of the constitution.
+
+    But for those that say how a server is reached: a run may go on with others.
+    """
     copies = copies_of(recipe)
     built_in = constitutions.builtins()
     told = _renamed(
@@ -169,7 +190,7 @@ def to_yaml(recipe: Recipe, *, folder: Path) -> str:
         constitution=lambda name: name if name in built_in else copies[name],
         prompts=lambda path: os.path.relpath(path, folder),
         model=lambda name: os.path.relpath(name, folder) if Path(name).exists() else name,
-    ).model_dump(mode="json")
+    ).model_dump(mode="json", exclude={"models": REACHING})
     return "# Every setting of this run.\n" + str(yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
 
 
@@ -262,10 +283,11 @@ _AT_LEAST_ONE = (1, inf)
 _SHARE = (0, 1)
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
-    **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads"), _AT_LEAST_ONE),
+    **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads", "concurrency"), _AT_LEAST_ONE),
     **dict.fromkeys(("upto", "most", "num_helpful_responses", "num_models", "rank", "alpha"), _AT_LEAST_ONE),
     **dict.fromkeys(("num_principles", "num_reasonings", "votes", "num_pairs"), _AT_LEAST_ONE),
     "num_responses": (2, inf),
+    "timeout": (1, 86_400),
     "helpful_ratio": (0, inf),
     "human_ratio": (0, inf),
     "margin_scale": (0, inf),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -11,9 +12,10 @@ from typing import Any
 from solon import prompts
 from solon.chains import Chain, Reply, Request
 from solon.constitution.schema import Constitution, Principle
+from solon.errors import Stopped
 from solon.models import load as models
-from solon.models.base import Model
-from solon.models.drivers import Answered, Journal, in_rounds
+from solon.models.base import Model, Server
+from solon.models.drivers import Answered, Journal, drive
 from solon.prompts import FormName
 from solon.recipe.inputs import Inputs
 from solon.recipe.schema import ModelOptions, Recipe
@@ -32,10 +34,11 @@ class Helper:
         self.options = options
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> Model | Server:
         """The model itself."""
-        options = {key: value for key, value in asdict(self.options).items() if value is not None}
-        return models.load(replace(models.parse(self.name), options=options))
+        spec = models.parse(self.name)
+        given = {key: getattr(self.options, key) for key in models.OPTIONS[spec.backend]}
+        return models.load(replace(spec, options={key: value for key, value in given.items() if value is not None}))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -43,6 +46,33 @@ class Helper:
         identity = self.model.identity
         known = {key: value for key, value in identity.items() if key != "name" or not Path(self.name).is_dir()}
         return {**known, "form": self.model.form}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent; a run that has spent it stops, and can be resumed."""
+
+    tokens: int | None = None
+    """Sampled, and read where a server counts that, by the whole run: also what is on file already."""
+    seconds: float | None = None
+    """From now on."""
+    began: float = field(default_factory=time.monotonic)
+
+    def unless_spent(self, run: Run) -> None:
+        """Say so where it is.
+
+        Raises:
+            Stopped: with what to do.
+        """
+        if self.seconds is not None and time.monotonic() - self.began >= self.seconds:
+            raise Stopped(f"The {self.seconds:g} seconds of --max-time are over.")
+        if self.tokens is not None and run.tokens >= self.tokens:
+            raise Stopped(
+                f"The run has {run.tokens} tokens, and --max-tokens-total is {self.tokens}; a larger one goes on."
+            )
+
+
+UNBOUNDED = Budget()
 
 
 @dataclass(frozen=True)
@@ -78,17 +108,23 @@ class Table:
     inputs: Inputs
     run: Run
     progress: Progress
+    budget: Budget = UNBOUNDED
+    servers: Mapping[str, Helper] = field(default_factory=dict)
+    """Those that were asked already what they can do, by the names of their models."""
 
     def ask(self, name: str, asking: Asking, *, model: str) -> list[Any]:
         """Do a stage that asks `model`, by the name of its folder, and return its rows."""
-        return ask(self.run, name, asking, helper=Helper(model, self.recipe.models), progress=self.progress)
+        helper = self.servers.get(model) or Helper(model, self.recipe.models)
+        return ask(self.run, name, asking, helper=helper, progress=self.progress, budget=self.budget)
 
     def train(self, name: str, training: Callable[..., dict[str, Any]], *, settings: dict[str, Any]) -> Path:
         """Do a stage that trains, and return the folder of its model."""
-        return train(self.run, name, settings, training, progress=self.progress)
+        return train(self.run, name, settings, training, progress=self.progress, budget=self.budget)
 
 
-def ask(run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress) -> list[Any]:
+def ask(
+    run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress, budget: Budget = UNBOUNDED
+) -> list[Any]:
     """Do a stage that asks, and return its rows. Rows that were dropped before it go no further than the first."""
     rows = [row for row in asking.rows if asking.first or row["drop_reason"] is None]
     total = sum(map(asking.questions, rows))
@@ -109,9 +145,9 @@ def ask(run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progre
     if stage.complete:
         progress(name, 0, 0)
         return stage.read()
-    journal = _Counted(stage.journal, lambda done: progress(name, done, total))
+    journal = _Counted(stage.journal, lambda done: progress(name, done, total), lambda: budget.unless_spent(run))
     chains = ((row["id"], asking.chain(row, config=config)) for row in rows)
-    answered = in_rounds(chains, helper.model, journal=journal)
+    answered = drive(chains, helper.model, journal=journal)
     ended = asking.finish([answered[row["id"]] for row in rows])
     seal(stage, asking, rows=rows, ended=ended)
     progress(name, total, total)
@@ -136,6 +172,7 @@ def train(
     training: Callable[..., dict[str, Any]],
     *,
     progress: Progress,
+    budget: Budget = UNBOUNDED,
 ) -> Path:
     """Do a stage that trains, and return the folder of its model. `training` takes `out` and `progress`."""
     stage = run.stage(name, settings)
@@ -143,7 +180,13 @@ def train(
         progress(name, 0, 0)
         return stage.folder / "model"
     progress(name, 0, 1)
-    stage.finish(training(out=stage.folder, progress=_ticking(stage, name, progress)))
+
+    def report(done: int, total: int) -> None:
+        stage.tick()
+        progress(name, done, total)
+        budget.unless_spent(run)
+
+    stage.finish(training(out=stage.folder, progress=report))
     return stage.folder / "model"
 
 
@@ -175,21 +218,25 @@ def told_of(constitution: Constitution, principles: Sequence[Principle]) -> dict
 
 
 class _Counted:
-    """A journal that says how many questions are answered."""
+    """A journal that says how many questions are answered, and stops where no more may be."""
 
-    def __init__(self, journal: Journal, report: Callable[[int], None]):
+    def __init__(self, journal: Journal, report: Callable[[int], None], unless_spent: Callable[[], None]):
         self.journal = journal
         self.report = report
+        self.unless_spent = unless_spent
         self.done = 0
 
     def recall(self, row: str, turn: int, request: Request) -> Reply | None:
         reply = self.journal.recall(row, turn, request)
         self._count(reply is not None)
+        if reply is None:
+            self.unless_spent()
         return reply
 
     def keep(self, batch: Sequence[Answered]) -> None:
         self.journal.keep(batch)
         self._count(len(batch))
+        self.unless_spent()
 
     def _count(self, more: int) -> None:
         self.done += more
@@ -202,11 +249,3 @@ def _identity_on_file(folder: Path) -> Any:
     if not (folder / "summary.json").exists() or not (folder / "stage.json").exists():
         return None
     return json.loads((folder / "stage.json").read_text()).get("model")
-
-
-def _ticking(stage: Stage, name: str, progress: Progress) -> Callable[[int, int], None]:
-    def report(done: int, total: int) -> None:
-        stage.tick()
-        progress(name, done, total)
-
-    return report

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from solon.errors import UsageError
 from solon.runs.files import PARTIAL, Reached, explained, pretty, read_json, sync_folder, unwatched, write_whole
-from solon.runs.stage import Stage
+from solon.runs.stage import Stage, tokens_in
 
 LIBRARIES = ("solon", "torch", "transformers", "trl", "pyarrow")
 
@@ -63,6 +63,12 @@ class Run:
         self._record.setdefault("begun", datetime.now(UTC).isoformat(timespec="seconds"))
         self._record |= {"versions": _versions(), "hardware": _hardware()}
         self._save()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens sampled in all stages so far, and read where a server counts that."""
+        records = self._record.get("stages", {})
+        return sum(self._stages[name].tokens if name in self._stages else tokens_in(records[name]) for name in records)
 
     def stage(self, name: str, settings: Mapping[str, Any]) -> Stage:
         """Begin a stage or go on with it, by the name of its folder, e.g. "01-critique".

@@ -53,6 +53,8 @@ class JournalFile:
         self.path = path
         self.tokens = 0
         """Tokens sampled for all replies on file."""
+        self.prompt_tokens = 0
+        """Tokens that servers say they read for them."""
         self._reached = reached
         self._kept = kept
         self._replies: _OnFile = {}
@@ -168,7 +170,9 @@ class JournalFile:
 
     def _remember(self, news: _OnFile) -> None:
         self._replies |= news
-        self.tokens += sum(reply.tokens for _, reply in news.values() if isinstance(reply, Completion))
+        replies = [reply for _, reply in news.values()]
+        self.tokens += sum(reply.tokens for reply in replies if isinstance(reply, Completion))
+        self.prompt_tokens += sum(reply.prompt_tokens for reply in replies if isinstance(reply, Completion | Choice))
 
 
 def digest_of(request: Request) -> str:

@@ -84,6 +84,13 @@ class Stage:
         return read_summary(self.folder)
 
     @property
+    def tokens(self) -> int:
+        """Tokens sampled for all replies on file, and read for them where a server counts that."""
+        if self._journal:
+            return self._journal.tokens + self._journal.prompt_tokens
+        return tokens_in(self._record)
+
+    @property
     def journal(self) -> JournalFile:
         """Where the drivers keep replies."""
         if self._journal is None:
@@ -176,6 +183,7 @@ class Stage:
         self._record["wall_seconds"] = round(self._seconds_before + self._noted_at - self._opened_at, 3)
         if self._journal:
             self._record["tokens"] = self._journal.tokens
+            self._record["prompt_tokens"] = self._journal.prompt_tokens
         self._save()
 
     def _check_ids(self, rows: Sequence[Mapping[str, Any]], ids: Sequence[str] | None, *, of: str) -> None:
@@ -195,6 +203,11 @@ class Stage:
             raise ValueError(f"{self.folder} is complete; nothing is overwritten")
         if reserved & summary.keys():
             raise ValueError(f"{self.folder}: a summary cannot hold {sorted(reserved & summary.keys())} of its own")
+
+
+def tokens_in(record: Mapping[str, Any]) -> int:
+    """The same of a stage that is not open, by its record in run.json."""
+    return int(record.get("tokens", 0)) + int(record.get("prompt_tokens", 0))
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""How many questions a server is asked at once: more while it answers, fewer where it says that it has too many.
+
+As TCP does with its window (Jacobson 1988): from few, one more with every answer until the server refuses for the first
+time; a half of it at a refusal; after that one more for as many answers as are under way at once.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from heapq import heappop, heappush
+from itertools import count
+
+START = 4
+
+
+class Width:
+    """A gate that lets in up to `limit` at once, from 1 to `most`; of those who wait the earliest chain first.
+
+    So the chains that began first are ended first, however narrow the gate becomes.
+    """
+
+    def __init__(self, most: int, *, start: int = START):
+        self.most = most
+        self.limit = float(min(start, most))
+        self.under_way = 0
+        self.refusals = 0
+        """Counted once for all that were under way together."""
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._tickets = count()
+
+    @asynccontextmanager
+    async def turn(self, order: int) -> AsyncIterator[None]:
+        """Wait to be let in; `order` is that in which the chains began."""
+        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (order, next(self._tickets), ticket))
+        self._let_in()
+        try:
+            await ticket
+            yield
+        finally:
+            if ticket.done() and not ticket.cancelled():  # else it was never let in
+                self.under_way -= 1
+            self._let_in()
+
+    def answered(self) -> None:
+        """Widen: the server had room."""
+        self.limit = min(self.most, self.limit + (1 if not self.refusals else 1 / self.limit))
+        self._let_in()
+
+    def refused(self, refusals: int) -> None:
+        """Narrow; `refusals` is what was counted when the question was sent, since one overload refuses many."""
+        if refusals == self.refusals:
+            self.refusals += 1
+            self.limit = max(1.0, self.limit / 2)
+
+    def _let_in(self) -> None:
+        while self._waiting and self.under_way < int(self.limit):
+            *_, ticket = heappop(self._waiting)
+            if not ticket.cancelled():
+                self.under_way += 1
+                ticket.set_result(None)

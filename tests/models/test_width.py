@@ -1,0 +1,79 @@
+"""A server is asked as much at once as it has room for, and the earliest chains first."""
+
+import asyncio
+
+import pytest
+
+from solon.models.width import Width
+
+
+def test_a_width_doubles_with_every_round_until_it_is_refused_and_then_grows_by_one():
+    width = Width(64, start=4)
+    for expected in (8, 16, 32, 64, 64):
+        for _ in range(int(width.limit)):
+            width.answered()
+        assert width.limit == expected
+    width.refused(width.refusals)
+    assert width.limit == 32
+    for _ in range(32):
+        width.answered()
+    assert 32.9 < width.limit <= 33
+
+
+def test_one_overload_counts_once_however_many_it_refuses():
+    width = Width(64, start=64)
+    sent = width.refusals
+    for _ in range(64):
+        width.refused(sent)
+    assert width.limit == 32
+    width.refused(width.refusals)
+    assert width.limit == 16
+
+
+def test_a_width_is_at_least_one_and_at_most_what_was_asked_for():
+    width = Width(2)
+    assert width.limit == 2
+    for _ in range(5):
+        width.refused(width.refusals)
+    assert width.limit == 1
+    for _ in range(100):
+        width.answered()
+    assert width.limit == 2
+
+
+def test_no_more_are_let_in_than_there_is_room_for_and_the_earliest_chain_first():
+    async def go():
+        width, order, most = Width(2, start=2), [], 0
+
+        async def ask(number):
+            nonlocal most
+            async with width.turn(number):
+                most = max(most, width.under_way)
+                order.append(number)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(ask(number) for number in (5, 4, 3, 2, 1)))
+        return order, most, width.under_way
+
+    order, most, left = asyncio.run(go())
+    assert order == [5, 4, 1, 2, 3]
+    assert (most, left) == (2, 0)
+
+
+@pytest.mark.parametrize("rounds", range(1, 5))
+def test_who_is_cancelled_while_waiting_leaves_its_place(rounds):
+    async def go():
+        width = Width(1, start=1)
+
+        async def ask(number):
+            async with width.turn(number):
+                await asyncio.sleep(0)
+
+        tasks = [asyncio.create_task(ask(number)) for number in range(3)]
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return width.under_way, tasks[2].exception()
+
+    assert asyncio.run(go()) == (0, None)
