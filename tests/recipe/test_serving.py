@@ -118,6 +118,7 @@ def test_a_server_with_little_room_is_asked_less_at_once_and_loses_nothing(unbro
 
     with Scripted(reply) as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr("solon.models.client.Client._wait", lambda *given: 0.0)
+        patch.setattr("solon.models.client.BUSY", 10_000)  # told at once, so told often
         play(server.name(), tmp_path / "run", "models.concurrency=16")
     assert tables(tmp_path / "run") == unbroken["tables"]
     assert max(most) > 2

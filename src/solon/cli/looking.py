@@ -22,6 +22,7 @@ from solon.constitution.json_schema import FILE, MODELINE, json_schema
 from solon.constitution.lint import Stage, lint
 from solon.constitution.validate import nearest
 from solon.errors import UsageError
+from solon.evaluate import audit
 from solon.recipe import STAGES, serving, stage_named
 from solon.recipe.auditing import FOLDER
 from solon.report.read import constitution_files
@@ -114,8 +115,9 @@ def show_stages(run: Path, *, as_json: bool) -> None:
         print(json.dumps(summaries, indent=2))
         return
     terminal.console().print(terminal.stages_table(summaries))
-    for audit in audits:
-        terminal.console().print(findings_table([audits.Finding(**each) for each in summaries[audit]["audit"]]))
+    for each in audits:
+        found = [audit.Finding(**told) for told in summaries[each]["audit"]]
+        terminal.console().print(findings_table(found))
     print(f"Next: solon show {run} critique")
 
 
