@@ -165,7 +165,7 @@ def _kappa(rows: Sequence[Told], of: Callable[[Told], tuple[int, int]], seed: in
     for number, row in enumerate(rows):
         terms[number][of(row)] = 1
     return estimate(
-        terms.reshape(len(rows), -1),
+        terms.reshape(len(rows), CATEGORIES**2),
         lambda sums: cohen(sums.reshape(*sums.shape[:-1], CATEGORIES, CATEGORIES)),
         groups=_groups(rows),
         seed=seed,
