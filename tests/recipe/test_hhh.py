@@ -1,4 +1,4 @@
-"""A feedback model asked about comparisons whose answer is known: what is asked, what is not, and what is said of it."""
+"""A feedback model asked about comparisons whose answer is known: what is asked, and what comes of it."""
 
 import json
 
@@ -16,8 +16,10 @@ from solon.runs import read_rows
 
 H, A = "\n\nHuman:", "\n\nAssistant:"
 REASONED = (
-    f"{H} Consider the following conversation between a human (H) and an assistant (A):\n\nH: Is it {{0}}?\n\n{{{{}}}}"
-    "\n (A) [[[good 0]]]\n (B) [[[bad 0]]]\n\nAssistant: Let's think step by step: One.\n\nHuman:\nSo the answer is: (A)"
+    f"{H} Consider the following conversation between a human (H) and an assistant (A):"
+    "\n\nH: Is it {0}?\n\n{{}}"
+    "\n (A) [[[good 0]]]\n (B) [[[bad 0]]]"
+    "\n\nAssistant: Let's think step by step: One.\n\nHuman:\nSo the answer is: (A)"
 )
 
 
@@ -191,7 +193,7 @@ def test_its_table_is_one_of_judgements_in_two_orders_with_a_truth(judge, tmp_pa
 
 
 def test_settings_that_do_not_go_together_are_told_before_anything_is_asked(judge, tmp_path):
-    with pytest.raises(UsageError, match="--samples 5 are of reasoning.*add --chain-of-thought"):
+    with pytest.raises(UsageError, match=r"--samples 5 are of reasoning.*add --chain-of-thought"):
         judge([row(0)], num_reasonings=5)
     with pytest.raises(UsageError, match="has no examples of comparisons for --few-shot to show"):
         judge([row(0)], constitution=str(constitution(tmp_path, {})), few_shot=True)

@@ -47,8 +47,10 @@ def test_verdicts_are_of_the_letters_as_they_were_shown(tmp_path, names):
 
 @pytest.mark.parametrize(
     ("given", "truth"),
-    [(1, 1), (2, 0), (0, 0), (0.25, 0.25), ("1", 1), ("2", 0), ("A", 1), ("b", 0), ("first", 1), ("Second", 0)]
-    + [("tie", 0.5), (None, None), ("", None)],
+    [
+        *[(1, 1), (2, 0), (0, 0), (0.25, 0.25), ("1", 1), ("2", 0), ("A", 1), ("b", 0)],
+        *[("first", 1), ("Second", 0), ("tie", 0.5), (None, None), ("", None)],
+    ],
 )
 def test_a_truth_may_be_a_number_a_letter_or_a_word(tmp_path, given, truth):
     [row] = read(tmp_path, {"forward": 0.8, "backward": 0.7, "truth": given}).rows
@@ -103,7 +105,7 @@ def test_csv_and_parquet_are_read_too(tmp_path):
         ({"forward": 0.8, "backward": 0.7, "truth": "C"}, ':1: truth is "C"'),
         ({"forward": 0.8, "backward": 0.7, "truth": True}, ":1: truth is true"),
         ({"forward": 0.8, "backward": 0.7, "trutth": 1}, ':1: unknown column "trutth"; did you mean "truth"?'),
-        ({"forwards": 0.8, "backward": 0.7}, "has no columns of judgements, only \"forwards\", \"backward\" (\"forwards\""),
+        ({"forwards": 0.8, "backward": 0.7}, "(\"forwards\"; did you mean 'forward'?)"),
         ({"judgements": "[]"}, ':1: judgements is "[]"; it must be the list'),
         ({}, ":1: has no columns of judgements, only none"),
         ("{", ':1: is no JSON ('),
