@@ -37,7 +37,7 @@ def _seconds():
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "run", "init", "check", "show", "report", "export", "constitution", "sandbox"]
+    "command", ["demo", "run", "init", "check", "show", "report", "export", "constitution", "judge", "sandbox"]
 )
 def test_every_command_has_help(solon, command):
     done = solon(command, "--help")

@@ -110,7 +110,7 @@ def _figures(figures: Mapping[str, Any], *, chance: Mapping[str, float], title: 
         figure = figures[key]
         cells = ["-", "-"]
         if figure["value"] is not None:
-            cells = [f"{figure['value']:.3f}", f"{figure['low']:.3f}–{figure['high']:.3f}"]
+            cells = [f"{figure['value']:.3f}", f"{figure['low']:.3f} to {figure['high']:.3f}"]
         coin = [f"{chance[key]:.3f}" if key in chance else ""] if chance else []
         table.add_row(name, better, *cells, str(figure["n"]), *coin)
     return table
