@@ -301,17 +301,17 @@ def test_time_and_tokens_add_up_over_sessions(tmp_path):
             stage = run.stage("01-critique", SETTINGS)
             assert recorded(run.path)["01-critique"]["status"] == "running"
             clock += 5
-            stage.journal.keep([Answered("p1", 0, Generate([]), Completion("text", tokens=7))])
-        expected = {"status": "stopped", "wall_seconds": 5.0, "tokens": 7}
+            stage.journal.keep([Answered("p1", 0, Generate([]), Completion("text", tokens=7, prompt_tokens=40))])
+        expected = {"status": "stopped", "wall_seconds": 5.0, "tokens": 7, "prompt_tokens": 40}
         assert recorded(run.path) == {"01-critique": expected}
         clock += 1000
         with open_run(tmp_path / "run", files=FILES) as run:
             stage = run.stage("01-critique", SETTINGS)
             clock += 3
-            stage.journal.keep([Answered("p2", 0, Generate([]), Completion("text", tokens=3))])
+            stage.journal.keep([Answered("p2", 0, Generate([]), Completion("text", tokens=3, prompt_tokens=2))])
             stage.seal([row("p1"), row("p2")], row_type=Row)
             clock += 1000
-        expected = {"status": "complete", "wall_seconds": 8.0, "tokens": 10}
+        expected = {"status": "complete", "wall_seconds": 8.0, "tokens": 10, "prompt_tokens": 42}
         assert recorded(run.path) == {"01-critique": expected}
         with open_run(tmp_path / "run", files=FILES) as run:
             run.stage("01-critique", SETTINGS)
