@@ -58,6 +58,12 @@ def test_json_has_the_figures_and_what_they_stand_beside(hhh):
     assert told["chance"]["log_loss"] == pytest.approx(0.693, abs=0.001)
 
 
+def test_where_no_item_was_asked_in_both_orders_its_rows_are_next(hhh):
+    assert (
+        hhh("--one-order").stdout.splitlines()[-1] == "Next: solon show runs/judge-hhh-judge-harmless-one-order-0 label"
+    )
+
+
 def test_every_way_of_asking_has_a_folder_of_its_own_and_is_asked_once(hhh):
     ways = [[], ["--one-order"], ["--limit", "3"], ["--seed", "1"], ["--constitution", "sandbox"]]
     folders = {json.loads(hhh("--json", *way).stdout)["folder"] for way in ways}

@@ -48,7 +48,10 @@ def judge_hhh(
     with terminal.progress() as progress:
         summary = hhh.judge_hhh(file, config, out=out, limit=limit, batch_size=batch_size, progress=progress)
     table = out / hhh.STAGE
-    following = shlex.join(["solon", "judge", "agreement", str(table)])
+    has_both = summary["figures"]["consistency"]["n"] > 0
+    following = shlex.join(
+        ["solon", "judge", "agreement", str(table)] if has_both else ["solon", "show", str(out), "label"]
+    )
     if as_json:
         brief = {key: summary[key] for key in ("figures", "beside", "states", "excluded")}
         print(json.dumps({"folder": str(out), **brief, "chance": CHANCE, "next": following}, indent=2))
