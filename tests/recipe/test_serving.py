@@ -104,7 +104,7 @@ def test_a_server_that_fails_now_and_then_gives_the_same_rows(unbroken, tmp_path
         return dice.choice(faults) if dice.random() < 0.15 else behaviour(path, body)
 
     with Scripted(reply) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("solon.models.client.Client._wait", lambda *given: 0.0)
+        patch.setattr("solon.models.client.Client._wait", lambda *given: 0.02)
         play(server.name(), tmp_path / "run")
     assert tables(tmp_path / "run") == unbroken["tables"]
 
@@ -117,8 +117,8 @@ def test_a_server_with_little_room_is_asked_less_at_once_and_loses_nothing(unbro
         return Said(error("no room"), 429) if server.under_way > 2 else Said(behaviour(path, body), delay=0.005)
 
     with Scripted(reply) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("solon.models.client.Client._wait", lambda *given: 0.0)
-        patch.setattr("solon.models.client.BUSY", 10_000)  # told at once, so told often
+        patch.setattr("solon.models.client.Client._wait", lambda *given: 0.02)
+        patch.setattr("solon.models.client.BUSY", 10_000)
         play(server.name(), tmp_path / "run", "models.concurrency=16")
     assert tables(tmp_path / "run") == unbroken["tables"]
     assert max(most) > 2
@@ -146,7 +146,7 @@ def test_a_server_that_dies_ends_the_run_and_the_same_call_goes_on(unbroken, tmp
     behaviour = Behaviour(said=SAID)
     with Scripted(lambda path, body: behaviour(path, body) if len(server.questions) < 30 else Said("", 500)) as server:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("solon.models.client.Client._wait", lambda *given: 0.0)
+            patch.setattr("solon.models.client.Client._wait", lambda *given: 0.02)
             with pytest.raises(ModelError, match="does not answer any more"):
                 play(server.name(), tmp_path / "run")
         server.reply = behaviour
