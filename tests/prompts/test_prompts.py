@@ -83,6 +83,13 @@ def asked(form):
 
 
 ASKED = {f"{name}.{kind}": each for name, form in prompts.FORMS.items() for kind, each in asked(form).items()}
+ASKED |= {  # of a server that does not go on with a turn that was begun
+    "in-words.comparison": (
+        prompts.asked_for_an_option(ASKED["chat.comparison"][0], prompts.FORMS["chat"].OPTIONS),
+        "",
+    ),
+    "in-words.reasoning": (prompts.asked_to_begin(*ASKED["chat.reasoning"]), ""),
+}
 
 
 def golden(name):

@@ -56,7 +56,7 @@ def do(order: Order, *, as_json: bool) -> None:
     out = order.out or default_out(order, recipe)
     print(f"Run folder: {out}", file=sys.stderr)
     for finding in not_words(recipe, constitutions.load(recipe.constitution)):
-        print(f"Warning: {finding.where}: {finding.message}; {finding.fix}", file=sys.stderr)
+        _warn(f"{finding.where}: {finding.message}; {finding.fix}")
     budget = recipes.Budget(order.max_tokens_total, order.max_time)
     with terminal.progress() as progress:
         recipes.run(recipe, out=out, until=order.until, limit=order.limit, budget=budget, progress=progress, warn=_warn)
@@ -64,7 +64,7 @@ def do(order: Order, *, as_json: bool) -> None:
     for stage in complete:
         if doubt := read_summary(out / stage).get("doubt"):
             fix = "`solon judge audit` says what the feedback model falls for; try another, or label.chain_of_thought"
-            print(f"Warning: {stage}: {doubt}; {fix}", file=sys.stderr)
+            _warn(f"{stage}: {doubt}; {fix}")
     is_whole = order.until is None or recipes.stage_named(order.until) == STAGES[-1]
     page = _report(out, complete[-1]) if is_whole else None
     metrics = _read_json(out / STAGES[-1] / "metrics.json") if page else None

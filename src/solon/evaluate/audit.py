@@ -33,7 +33,7 @@ class AuditConfig:
     """Before anything else is asked, audit the feedback model, and stop where it fails. The paper has no such thing; it
     costs about 20 questions a pair."""
     num_pairs: int = 50
-    """Known pairs. Of 50 none, and a worse response that wins never, its share is under 0.08."""
+    """Known pairs. Where the worse response wins in none of 50, the interval of its share ends at 0.07."""
 
 
 @dataclass(frozen=True)
@@ -205,12 +205,10 @@ def _worse_wins(row: Audited, *, one_order: bool = False) -> float | None:
     """The probability that the worse response is better; None where there is no label."""
     if row["state"] != "labelled" or row["probability"] is None:
         return None
-    first: float | None = row["probability"]
+    first = row["probability"]
     if one_order:
-        told = [it["forward"] for it in row["judgements"] if it["state"] == "labelled" and it["forward"] is not None]
-        first = fmean(told) if told else None
-    if first is None:
-        return None
+        labelled = (it for it in row["judgements"] if it["state"] == "labelled")
+        first = fmean(forward for it in labelled if (forward := it["forward"]) is not None)
     return first if row["worse"] == 1 else 1 - first
 
 

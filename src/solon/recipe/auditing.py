@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from solon.chains import Chain
+from solon.constitution.exemplars import draw_principle
 from solon.constitution.schema import Constitution, Exemplars
 from solon.errors import ModelError
 from solon.evaluate import audit
@@ -94,8 +95,7 @@ def _label(row: Probe, *, constitution: Constitution, config: LabelConfig) -> Ch
 def _under(constitution: Constitution, row: Probe, seed: int) -> Constitution:
     """The constitution with that principle alone, and without examples that are about the prompt."""
     usable = [each for each in constitution.for_comparison if row["principle"] in (None, each.id)]
-    draw = rng(seed, row["prompt_id"], "audit")
-    principle = draw.choices(usable, [each.weight for each in usable])[0]
+    principle = draw_principle(usable, rng(seed, row["prompt_id"], "audit"))
     others = principle.model_copy(update={"exemplars": _without(principle.exemplars, row["prompt"])})
     shared = _without(constitution.exemplars, row["prompt"])
     return constitution.model_copy(update={"principles": (others,), "exemplars": shared})
