@@ -175,7 +175,8 @@ def main() -> None:
                 if name != "solon":
                     out.mkdir()
                     told = ["--url", f"{server.url}/v1", "--rows", str(folder / "rows.jsonl"), "--out", str(out)]
-                    command = [pythons[name], str(HERE / "orchestration_peers.py"), name, *told]
+                    script = HERE / f"orchestration_{'distilabel' if name == 'distilabel' else 'peers'}.py"
+                    command = [pythons[name], str(script), name, *told]
                 measured.append(measure(server, command, firsts=firsts, log=folder / f"{name}-{repeat}.log"))
                 print(f"{name}: {shown(measured[-1])}", file=sys.stderr)
     if len({each.digests for measured in found.values() for each in measured}) > 1:

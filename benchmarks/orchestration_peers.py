@@ -16,9 +16,6 @@ MODEL = "simulated"
 MAX_TOKENS = 512
 WIDTH = 64
 """Questions under way at once, twice as many as the server has slots: Solon's default."""
-BATCH = 32
-"""Of each of distilabel's steps, of which three are under way at once: with 16 its slots wait, with 64 nothing changes
-but that more rows lie between a row's turns."""
 COLUMNS = ("response", "critique", "revision")
 
 
@@ -79,40 +76,12 @@ async def _ask(session, url, row):
         row[column] = (await response.json())["choices"][0]["message"]["content"]
 
 
-def distilabel(rows, *, url, out):
-    """A pipeline of three tasks, each of which sends a batch at once; batches of all three are under way together."""
-    from distilabel.models import OpenAILLM
-    from distilabel.pipeline import Pipeline
-    from distilabel.steps import LoadDataFromDicts
-    from distilabel.steps.tasks import ChatGeneration
-
-    class Turn(ChatGeneration):
-        @property
-        def inputs(self):
-            return list(rows[0])
-
-        def format_input(self, input):
-            return asked(input)[0]
-
-    def turn(column):
-        llm = OpenAILLM(
-            model=MODEL,
-            base_url=url,
-            api_key="none",
-            generation_kwargs={"max_new_tokens": MAX_TOKENS, "temperature": 1.0},
-        )
-        return Turn(name=column, llm=llm, input_batch_size=BATCH, output_mappings={"generation": column})
-
-    with Pipeline("critique-and-revise", cache_dir=out / "cache") as pipeline:
-        first, *others = [turn(column) for column in COLUMNS]
-        LoadDataFromDicts(data=rows, batch_size=BATCH) >> first >> others[0] >> others[1]
-    found = pipeline.run(use_cache=False)
-    found.save_to_disk(out / "rows")
-
-
 def curator(rows, *, url, out):
-    """Three calls, each of all rows."""
+    """Three calls, each of all rows. Without a network, it counts tokens by the file that litellm brings."""
     os.environ |= {"CURATOR_CACHE_DIR": str(out / "cache"), "TELEMETRY_ENABLED": "false", "OPENAI_API_KEY": "none"}
+    import litellm.litellm_core_utils.tokenizers as tokenizers
+
+    os.environ["TIKTOKEN_CACHE_DIR"] = tokenizers.__path__[0]
     from bespokelabs import curator
     from datasets import Dataset
 
@@ -143,20 +112,19 @@ def curator(rows, *, url, out):
 CLIENTS = {
     "depth-first": depth_first,
     "breadth-first": breadth_first,
-    "distilabel": distilabel,
     "curator": curator,
 }
 
 
-def main() -> None:
+def main(clients=CLIENTS) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("client", choices=CLIENTS)
+    parser.add_argument("client", choices=clients)
     parser.add_argument("--url", required=True)
     parser.add_argument("--rows", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     given = parser.parse_args()
     rows = [json.loads(line) for line in given.rows.read_text().splitlines()]
-    CLIENTS[given.client](rows, url=given.url, out=given.out)
+    clients[given.client](rows, url=given.url, out=given.out)
 
 
 if __name__ == "__main__":
