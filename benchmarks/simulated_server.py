@@ -219,6 +219,8 @@ class Service:
 
     async def chat(self, request: web.Request) -> web.Response:
         body = await request.json()
+        if not body["messages"]:
+            return web.json_response({"error": {"message": "no messages"}}, status=400)
         prompt = text_of(body["messages"])
         digest = hashlib.sha256(prompt.encode()).hexdigest()
         most = CHARACTERS * (body.get("max_tokens") or body.get("max_completion_tokens") or LENGTHS[1])

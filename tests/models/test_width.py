@@ -20,6 +20,14 @@ def test_a_width_doubles_with_every_round_until_it_is_refused_and_then_grows_by_
     assert 32.9 < width.limit <= 33
 
 
+def test_a_server_that_has_room_is_asked_all_that_it_may_be_asked_after_two_rounds():
+    width = Width(64)
+    for _ in range(2):
+        for _ in range(int(width.limit)):
+            width.answered()
+    assert width.limit == 64
+
+
 def test_one_overload_counts_once_however_many_it_refuses():
     width = Width(64, start=64)
     sent = width.refusals
