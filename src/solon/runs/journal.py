@@ -122,6 +122,10 @@ class JournalFile:
         self._synced_at = time.monotonic()
         self._reached("journal.after-fsync")
 
+    def forget(self) -> None:
+        """Free the memory of what is on file: nothing will be asked for any more."""
+        self._replies.clear()
+
     def close(self) -> None:
         """Sync, and keep no more."""
         try:
