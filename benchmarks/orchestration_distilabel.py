@@ -10,7 +10,7 @@ from distilabel.steps.tasks import ChatGeneration
 from orchestration_peers import COLUMNS, MAX_TOKENS, MODEL, asked, main
 
 BATCH = 48
-"""Of each of the three steps, which are under way at once. It was slower with 32 and 64, and with 96 less was cached."""
+"""Of each of the three steps, which are under way at once. With 32 and 64 it was slower, with 96 less was cached."""
 
 
 class Turn(ChatGeneration):
