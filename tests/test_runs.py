@@ -230,6 +230,16 @@ def test_several_rows_may_be_made_of_one_row_of_the_input(tmp_path):
         assert stage.read() == made
 
 
+def test_a_sealed_stage_holds_no_replies_in_memory_and_still_counts_their_tokens(tmp_path):
+    with open_run(tmp_path / "run", files=FILES) as run:
+        stage = run.stage("01-critique", SETTINGS)
+        stage.journal.keep([Answered("p1", 0, Generate([]), Completion("text", tokens=7))])
+        assert stage.journal.rows == {"p1"}
+        stage.seal([row("p1")], row_type=Row)
+        assert stage.journal.rows == set()
+        assert run.tokens == 7
+
+
 def test_a_complete_stage_is_not_sealed_again(tmp_path):
     seal_one(tmp_path / "run", [row("p1")])
     with pytest.raises(ValueError, match="nothing is overwritten"):

@@ -172,7 +172,7 @@ def test_a_server_without_room_says_when_to_come_back(status, after, wait, clock
     assert len(asked) == 2
     assert clock.slept == [wait]
     is_told = status == 429 or after not in ("nan", "soon", None)
-    assert width.limit == (pytest.approx(4.25) if is_told else 9)
+    assert width.limit == (7 if is_told else 9)
 
 
 def test_a_server_that_never_has_room_ends_the_run_and_loses_no_row(clock):

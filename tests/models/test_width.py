@@ -1,33 +1,64 @@
 """A server is asked as much at once as it has room for, and the earliest chains first."""
 
 import asyncio
+from random import Random
+from statistics import mean
 
 import pytest
 
 from solon.models.width import Width
 
 
-def test_a_width_doubles_with_every_round_until_it_is_refused_and_then_grows_by_one():
+def test_a_width_doubles_with_every_round_until_it_is_refused():
     width = Width(64, start=4)
     for expected in (8, 16, 32, 64, 64):
         for _ in range(int(width.limit)):
             width.answered()
         assert width.limit == expected
-    width.refused(width.refusals)
-    assert width.limit == 32
-    for _ in range(32):
-        width.answered()
-    assert 32.9 < width.limit <= 33
 
 
-def test_one_overload_counts_once_however_many_it_refuses():
+def test_a_server_that_has_room_is_asked_all_that_it_may_be_asked_after_two_rounds():
+    width = Width(64)
+    for _ in range(2):
+        for _ in range(int(width.limit)):
+            width.answered()
+    assert width.limit == 64
+
+
+def test_a_server_with_room_for_eight_is_asked_eight_and_refuses_one_question_in_ten():
+    width, refused = Width(64), 0
+    for _ in range(1000):
+        if width.limit > 8:
+            width.refused(width.refusals)
+            refused += 1
+        else:
+            width.answered()
+    assert 8 <= width.limit <= 9
+    assert refused <= 1000 / 10 + 10  # 16 at first
+
+
+def test_a_server_that_refuses_one_question_in_ten_for_reasons_of_its_own_is_asked_as_much_as_any_other():
+    width, draw, limits = Width(64), Random(0), []
+    for _ in range(10_000):
+        if draw.random() < 0.1:
+            width.refused(width.refusals)
+        else:
+            width.answered()
+        limits.append(width.limit)
+    assert mean(limits) > 60
+
+
+def test_what_was_under_way_together_narrows_to_a_half_and_no_further():
     width = Width(64, start=64)
     sent = width.refusals
-    for _ in range(64):
+    for _ in range(20):
+        width.refused(sent)
+    assert width.limit == 44
+    for _ in range(44):
         width.refused(sent)
     assert width.limit == 32
     width.refused(width.refusals)
-    assert width.limit == 16
+    assert width.limit == 31
 
 
 def test_a_width_is_at_least_one_and_at_most_what_was_asked_for():

@@ -133,8 +133,8 @@ async def each_alone(
     A question is asked within `turn(order)`, which may make it wait; `order` is that in which the chains began. After
     `Stopped` nothing more is asked, and what is under way is still answered.
 
-    Depth first: a server with a prefix cache meets the turns of a chain back to back. On a simulated server 41 % of
-    prompt tokens were cached, against 2 % when every turn queues anew.
+    Depth first: a server with a prefix cache meets the turns of a chain back to back. On a simulated server 77 % of
+    prompt tokens were cached, against none when every turn queues anew (`benchmarks/orchestration.py`).
     """
     rows: dict[str, T] = {}
     begun = enumerate(_told_apart(chains))

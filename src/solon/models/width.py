@@ -1,7 +1,9 @@
 """How many questions a server is asked at once: more while it answers, fewer where it says that it has too many.
 
-As TCP does with its window (Jacobson 1988): from few, one more with every answer until the server refuses for the first
-time; a half of it at a refusal; after that one more for as many answers as are under way at once.
+From few, one more with every answer. A question that is refused takes one away, and for the next PAUSE answers none is
+given back. So a server that has room for n is soon asked n at once, and refuses about one question in ten; and one that
+refuses fewer than that for reasons of its own is asked as much as any other. TCP's way, which halves, comes to a
+standstill there (`benchmarks/kills.py`).
 """
 
 import asyncio
@@ -10,7 +12,11 @@ from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 from itertools import count
 
-START = 4
+START = 16
+"""Two rounds of answers from there to 64. From 4, which takes four, the 32 slots of a server were idle for 3 % of the
+first 1,500 questions (`benchmarks/orchestration.py`)."""
+PAUSE = 8
+"""Answers after a refusal."""
 
 
 class Width:
@@ -21,10 +27,13 @@ class Width:
 
     def __init__(self, most: int, *, start: int = START):
         self.most = most
-        self.limit = float(min(start, most))
+        self.limit = min(start, most)
         self.under_way = 0
         self.refusals = 0
         """Counted once for all that were under way together."""
+        self._least = 1
+        self._answers = PAUSE
+        """Since the last refusal."""
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._tickets = count()
 
@@ -44,17 +53,22 @@ class Width:
 
     def answered(self) -> None:
         """Widen: the server had room."""
-        self.limit = min(self.most, self.limit + (1 if not self.refusals else 1 / self.limit))
+        self._answers += 1
+        if self._answers > PAUSE:
+            self.limit = min(self.most, self.limit + 1)
         self._let_in()
 
     def refused(self, refusals: int) -> None:
-        """Narrow; `refusals` is what was counted when the question was sent, since one overload refuses many."""
+        """Narrow by one, for each question once. `refusals` is what was counted when the question was sent: all that
+        were under way together narrow to no less than a half, since what they say may soon be over."""
         if refusals == self.refusals:
             self.refusals += 1
-            self.limit = max(1.0, self.limit / 2)
+            self._least = max(1, self.limit // 2)
+        self.limit = max(self._least, self.limit - 1)
+        self._answers = 0
 
     def _let_in(self) -> None:
-        while self._waiting and self.under_way < int(self.limit):
+        while self._waiting and self.under_way < self.limit:
             *_, ticket = heappop(self._waiting)
             if not ticket.cancelled():
                 self.under_way += 1

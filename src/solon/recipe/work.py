@@ -148,8 +148,7 @@ def ask(
     journal = _Counted(stage.journal, lambda done: progress(name, done, total), lambda: budget.unless_spent(run))
     chains = ((row["id"], asking.chain(row, config=config)) for row in rows)
     answered = drive(chains, helper.model, journal=journal)
-    ended = asking.finish([answered[row["id"]] for row in rows])
-    seal(stage, asking, rows=rows, ended=ended)
+    seal(stage, asking, rows=rows, ended=asking.finish([answered.pop(row["id"]) for row in rows]))
     progress(name, total, total)
     return stage.read()
 

@@ -42,7 +42,7 @@ _OnFile = dict[tuple[str, int], tuple[str, Reply]]
 
 
 class JournalFile:
-    """A journal in a file, as the drivers need it. All replies on file are held in memory as well.
+    """A journal in a file, as the drivers need it. All replies on file are held in memory as well, until `forget`.
 
     Raises:
         UsageError: a line that is not the last one is damaged. The last one may be torn, and is then dropped.
@@ -121,6 +121,10 @@ class JournalFile:
         self._unsynced = 0
         self._synced_at = time.monotonic()
         self._reached("journal.after-fsync")
+
+    def forget(self) -> None:
+        """Hold the replies on file in memory no longer: none will be recalled."""
+        self._replies.clear()
 
     def close(self) -> None:
         """Sync, and keep no more."""

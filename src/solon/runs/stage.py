@@ -141,6 +141,8 @@ class Stage:
             self._journal.sync()
         files = tables.write_tables(self.folder, rows, row_type, reached=self._reached)
         self._end({**counts, "files": files, **(summary or {})})
+        if self._journal:
+            self._journal.forget()
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """End a stage that has no rows, e.g. one that trained a model into `folder`.
