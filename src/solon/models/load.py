@@ -3,10 +3,12 @@
 from solon.errors import UsageError
 from solon.models import openai
 from solon.models.base import Model, ModelSpec, Server
+from solon.models.fake import Fake
 
 PLANNED = ("vllm",)
 OPTIONS = {
     "transformers": ("batch_size", "threads", "device", "dtype"),
+    "fake": ("batch_size",),
     "openai": ("concurrency", "form", "timeout", "api_key_env", "extra_body"),
 }
 """By backend."""
@@ -35,7 +37,7 @@ def parse(text: str) -> ModelSpec:
             f"{text}: the backend {backend!r} is not in this version; name a model on the Hugging Face Hub, "
             "e.g. Qwen/Qwen3-8B, the folder of one, or a server, e.g. openai:http://localhost:8000/v1#Qwen/Qwen3-8B."
         )
-    if backend != "transformers":
+    if backend not in OPTIONS:
         raise UsageError(f"{text}: there is no backend {backend!r}; leave it out, or write transformers:{name}.")
     if not name:
         raise UsageError(
@@ -58,6 +60,8 @@ def load(spec: ModelSpec) -> Model | Server:
         raise UsageError(f"{spec.name} has no option {', '.join(unknown)}; there are {', '.join(options)}.")
     if spec.backend == "openai":
         return openai.load(spec.name, **spec.options)
+    if spec.backend == "fake":
+        return Fake(name=spec.name, **spec.options)
 
     from solon.models import transformers  # torch takes seconds to import
 

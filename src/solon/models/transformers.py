@@ -160,7 +160,11 @@ class Transformers:
         try:
             prompt = self._encode(request.conversation, request.prefill)
         except (ValueError, jinja2.TemplateError) as error:
-            return Failure(f"the chat template does not take this conversation: {str(error).splitlines()[0]}")
+            return Failure(f"the chat template does not take this conversation: {str(error).partition(chr(10))[0]}")
+        except TypeError as error:  # e.g. of half a character, "\ud800", which UTF-8 cannot hold
+            return Failure(f"the tokenizer does not take this conversation: {str(error).partition(chr(10))[0]}")
+        if not prompt:
+            return Failure("an empty prompt, after which a model has nothing to say")
         room = request.sampling.max_tokens if isinstance(request, Generate) else 0
         if self._context is not None and len(prompt) + room > self._context:
             and_room = f" and max_tokens {room} exceed" if room else " exceeds"
