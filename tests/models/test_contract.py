@@ -40,6 +40,8 @@ BACKENDS = {
     "openai, chat": server,
     "openai, base": partial(server, chat=False),
     "fake": partial(named, name="fake:one"),
+    "own": partial(named, name="own_models:Talker", options={"name": "one"}),
+    "own server": partial(named, name="own_models:Remote"),
 }
 """What gives a name to load, and its options."""
 OTHER = {
@@ -48,6 +50,8 @@ OTHER = {
     "openai, chat": BACKENDS["openai, base"],
     "openai, base": BACKENDS["openai, chat"],
     "fake": partial(named, name="fake:two"),
+    "own": partial(named, name="own_models:Talker", options={"name": "two"}),
+    "own server": partial(named, name="own_models:Remote", options={"name": "another"}),
 }
 """Another model of the same backend, which answers otherwise."""
 

@@ -129,7 +129,7 @@ def _models(recipe: Recipe) -> Iterator[str]:
         ("Compares", recipe.feedback_model),
     ):
         given = given or recipe.helpful_model
-        names = (given,) if isinstance(given, str) else given
+        names = map(str, given) if isinstance(given, tuple) else [str(given)]
         told = (span(Path(name).name if Path(name).is_dir() else name) for name in names)
         yield f"- {does}: {', '.join(told)}"
 

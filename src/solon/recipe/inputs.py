@@ -91,9 +91,9 @@ def not_understood(recipe: Recipe, constitution: Constitution, *, judges: Iterab
     `judges` are the constitutions by which responses are compared.
     """
     asked: list[tuple[Constitution, str]] = []
-    if recipe.helpful_model == SANDBOX:
+    if recipe.helpful_model.name == SANDBOX:
         asked += [(constitution, "critique_request"), (constitution, "revision_request")]
-    if SANDBOX in (recipe.feedback_model or (recipe.helpful_model,)):
+    if SANDBOX in {model.name for model in recipe.feedback_model or (recipe.helpful_model,)}:
         asked += [(judge, "comparison_request") for judge in judges]
     if not asked:
         return []
