@@ -24,6 +24,12 @@ def folder(request, kind, **options):
 
 
 @contextmanager
+def adapted(request, **options):
+    with folder(request, "chat") as (spec, _):
+        yield spec, {"adapter": str(request.getfixturevalue("adapter_folder")), **options}
+
+
+@contextmanager
 def server(request, **behaviour):
     with Scripted(partial(obedient, **behaviour)) as scripted:
         yield parse(scripted.name()), {}
@@ -37,6 +43,7 @@ def named(request, name, **options):
 BACKENDS = {
     "transformers, chat": partial(folder, kind="chat", batch_size=3),
     "transformers, base": partial(folder, kind="base", batch_size=3),
+    "transformers, adapter": partial(adapted, batch_size=3),
     "openai, chat": server,
     "openai, base": partial(server, chat=False),
     "fake": partial(named, name="fake:one"),
@@ -47,6 +54,7 @@ BACKENDS = {
 OTHER = {
     "transformers, chat": BACKENDS["transformers, base"],
     "transformers, base": BACKENDS["transformers, chat"],
+    "transformers, adapter": BACKENDS["transformers, chat"],
     "openai, chat": BACKENDS["openai, base"],
     "openai, base": BACKENDS["openai, chat"],
     "fake": partial(named, name="fake:two"),

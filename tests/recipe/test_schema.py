@@ -72,6 +72,8 @@ def test_three_lines_are_enough_and_the_rest_has_defaults(tmp_path):
         ("feedback_model: {name: a, form: chat}", ["a has no option form; there are batch_size"]),
         ("feedback_model: {name: 'openai:http://h/v1#m', dtype: auto}", ["has no option dtype; there are concurrency"]),
         ("feedback_model: {name: a.b:C, batch_size: 2}", ["a.b:C has no option batch_size; there are options"]),
+        ("base_model: {name: 'openai:http://h/v1#m', adapter: b}", ["as a model of its own: give the name that it has"]),
+        ("base_model: {name: a.b:C, adapter: b}", ["a class of your own is given what it takes by `options`"]),
         ("base_model: [a]", ["base_model is [\"a\"]; give the name of a model, or a mapping"]),
         ("base_model: llama:8b", ["base_model cannot be loaded: llama:8b: there is no backend 'llama'"]),
         ("models: {options: {a: 1}}", ["unknown key models.options"]),
@@ -154,9 +156,16 @@ def test_options_beside_a_name_go_before_those_of_all_models(tmp_path):
 
 def test_a_path_in_a_mapping_is_taken_from_the_folder_of_the_recipe(tmp_path):
     (tmp_path / "weights").mkdir()
-    recipe = load(written(tmp_path, SMALL + "feedback_model: {name: weights, batch_size: 2}\n"))
-    assert recipe.feedback_model[0].given == {"batch_size": 2}
-    assert recipe.feedback_model[0].name == str(tmp_path / "weights")
+    (tmp_path / "lora").mkdir()
+    model = "{name: weights, batch_size: 2, adapter: lora}"
+    recipe = load(written(tmp_path, SMALL + f"feedback_model: [{model}, {{name: sandbox, adapter: owner/lora}}]\n"))
+    first, second = recipe.feedback_model
+    assert first.given == {"batch_size": 2, "adapter": str(tmp_path / "lora")}
+    assert first.name == str(tmp_path / "weights")
+    assert (second.name, second.given) == ("sandbox", {"adapter": "owner/lora"})
+    (tmp_path / "run").mkdir()
+    told = yaml.safe_load(to_yaml(recipe, folder=tmp_path / "run"))["feedback_model"]
+    assert told[0] == {"name": "../weights", "batch_size": 2, "adapter": "../lora"}
 
 
 def test_options_of_one_model_are_set_by_their_key_also_where_there_were_none():

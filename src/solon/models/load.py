@@ -7,7 +7,7 @@ from solon.models.fake import Fake
 
 PLANNED = ("vllm",)
 OPTIONS = {
-    "transformers": ("batch_size", "threads", "device", "dtype"),
+    "transformers": ("batch_size", "threads", "device", "dtype", "adapter"),
     "openai": ("concurrency", "form", "timeout", "api_key_env", "extra_body"),
     "fake": ("batch_size",),
     "own": ("options",),

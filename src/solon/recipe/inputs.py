@@ -7,6 +7,7 @@ from typing import Literal
 
 from solon.constitution.schema import Constitution
 from solon.errors import UsageError
+from solon.models import weights
 from solon.recipe.comparison_file import Comparisons, read_comparisons
 from solon.recipe.prompt_file import read_prompts
 from solon.recipe.schema import SANDBOX, SANDBOX_PROMPTS, Recipe
@@ -66,10 +67,14 @@ def unless_trainable(name: str) -> None:
     """Say at once that a model in a folder here cannot be trained to chat; one elsewhere is fetched by its stage.
 
     Raises:
-        UsageError: it has no chat template, and its tokenizer no end token or cannot be loaded.
+        UsageError: it is quantised, or has no chat template, and its tokenizer no end token or cannot be loaded.
     """
     folder = Path(model_name(name))
-    if not folder.is_dir() or (folder / "chat_template.jinja").exists():
+    if not folder.is_dir():
+        return
+    if method := weights.quantised(folder, name=name):
+        raise UsageError(f"{name} is quantised ({method}), and training begins with whole weights; give it unquantised")
+    if (folder / "chat_template.jinja").exists():
         return
     from solon.models.tokens import chat_tokenizer  # transformers takes seconds to import
 

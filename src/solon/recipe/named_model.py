@@ -50,6 +50,8 @@ class NamedModel(ModelOptions):
     name: str
     """ "sandbox", a name on the Hugging Face Hub, the path of a folder, a server as "openai:URL#NAME", a class of one's
     own as "package.module:Class", or "fake:NAME"."""
+    adapter: str | None = None
+    """A LoRA adapter that is added to its weights: a name on the Hugging Face Hub, or the path of a folder."""
     options: Mapping[str, Any] = Field(default_factory=dict)
     """What a class of one's own is made with."""
 
@@ -67,7 +69,7 @@ class NamedModel(ModelOptions):
 
     def __str__(self) -> str:
         """What tells it from other models."""
-        return f"{self.name} {json.dumps(self.options)}" if self.options else self.name
+        return " ".join([self.name, *filter(None, [self.adapter, json.dumps(self.options) if self.options else None])])
 
     def __hash__(self) -> int:
         return hash(self.name)

@@ -231,7 +231,8 @@ def _renamed(
     """The recipe with other names for what it takes from elsewhere."""
 
     def renamed(of: NamedModel) -> NamedModel:
-        return of if of.name in (SANDBOX, SL_CAI) else of.model_copy(update={"name": model(of.name)})
+        changed = {} if of.name in (SANDBOX, SL_CAI) else {"name": model(of.name)}
+        return of.model_copy(update=changed | ({"adapter": model(of.adapter)} if of.adapter else {}))
 
     changed: dict[str, Any] = {"constitution": constitution(recipe.constitution)}
     for key in SOURCES:

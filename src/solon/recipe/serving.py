@@ -33,7 +33,11 @@ def untrainable(model: NamedModel) -> str | None:
     """Why a model cannot be trained, if it cannot."""
     backend = parse(model.name).backend
     what = {"openai": "a server", "own": "code of your own", "fake": "a fake"}.get(backend, f"{backend}:")
-    return None if backend == "transformers" else f"{what} trains nothing"
+    if backend != "transformers":
+        return f"{what} trains nothing"
+    return (
+        "training begins with a whole model, without an adapter: merge it (docs/models.md)" if model.adapter else None
+    )
 
 
 def asked(recipe: Recipe, *, last: str, out: Path) -> dict[NamedModel, Helper]:
