@@ -72,7 +72,7 @@ def test_three_lines_are_enough_and_the_rest_has_defaults(tmp_path):
         ("feedback_model: {name: a, form: chat}", ["a has no option form; there are batch_size"]),
         ("feedback_model: {name: 'openai:http://h/v1#m', dtype: auto}", ["has no option dtype; there are concurrency"]),
         ("feedback_model: {name: a.b:C, batch_size: 2}", ["a.b:C has no option batch_size; there are options"]),
-        ("base_model: {name: 'openai:http://h/v1#m', adapter: b}", ["as a model of its own: give the name that it has"]),
+        ("base_model: {name: 'openai:http://h/v1#m', adapter: b}", ["as a model of its own: give the name"]),
         ("base_model: {name: a.b:C, adapter: b}", ["a class of your own is given what it takes by `options`"]),
         ("base_model: [a]", ["base_model is [\"a\"]; give the name of a model, or a mapping"]),
         ("base_model: llama:8b", ["base_model cannot be loaded: llama:8b: there is no backend 'llama'"]),
