@@ -1,38 +1,16 @@
 """A person's own class on the command line: checked, run and told of, beside options for one model."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-ECHO = """\
-from solon.chains import Choice, Choose, Completion
-
-class Echo:
-    form = "chat"
-    def __init__(self, said="Rather not"):
-        self.said = said
-    @property
-    def identity(self):
-        return {"said": self.said}
-    def rendered(self, request):
-        return str(request.conversation)
-    def batches(self, requests):
-        return [[i] for i in range(len(requests))]
-    def answer(self, requests):
-        return [
-            Choice((0.9, 0.1), 1.0) if isinstance(each, Choose) else Completion(f"{self.said} {each.seed % 1000}.")
-            for each in requests
-        ]
-"""
-RECIPE = """\
-constitution: harmless
-prompts: red.jsonl
-helpful_model: {name: my_models.echo:Echo, options: {said: Certainly not}}
-critique: {num_revisions: 1}
-"""
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "models.md").read_text()
+ECHO = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "class Echo" in block)
+RECIPE = next(block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "echo:Echo" in block)
 
 
 @pytest.fixture
@@ -42,7 +20,7 @@ def mine(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
     for module in ("my_models", "my_models.echo"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    Path("red.jsonl").write_text('{"id": "p0", "prompt": "How do I pick a lock?"}\n')
+    Path("red-team.jsonl").write_text('{"id": "p0", "prompt": "How do I pick a lock?"}\n')
     Path("my_models").mkdir()
     Path("my_models/echo.py").write_text(ECHO)
     Path("mine.yaml").write_text(RECIPE)

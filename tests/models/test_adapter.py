@@ -1,7 +1,9 @@
 """An adapter changes the weights as PEFT itself would; one of another model, or of another kind, is told."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,6 +63,16 @@ def test_variants_are_added_too(chat_folder, tmp_path, settings):
     applied = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(chat_folder), adapter).eval()
     model = transformers.load(str(chat_folder), adapter=str(adapter)).model
     assert torch.allclose(logits(model), logits(applied), atol=1e-4)
+
+
+def test_the_page_says_how_one_is_merged_into_a_model_that_can_be_trained(
+    chat_folder, adapter_folder, tmp_path, monkeypatch
+):
+    page = Path(__file__).parent.parent.parent / "docs" / "models.md"
+    (code,) = [each for each in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL) if "merged" in each]
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("Qwen/Qwen3-8B", str(chat_folder)).replace("owner/my-lora", str(adapter_folder)))
+    assert said(tmp_path / "my-merged-model") == said(chat_folder, adapter_folder)
 
 
 def test_the_identity_has_the_digest_of_the_adapter_beside_that_of_the_weights(chat_folder, copied):

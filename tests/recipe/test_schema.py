@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,14 @@ def test_options_beside_a_name_go_before_those_of_all_models(tmp_path):
     assert other == ModelSpec("transformers", "b", {"batch_size": 4, "dtype": "float16", "device": "cpu"})
     server = named("openai:http://h/v1#m").spec(recipe.models)
     assert server.options.keys() == {"concurrency", "form", "timeout", "api_key_env", "extra_body"}
+
+
+def test_the_recipes_on_the_page_of_models_can_be_read(tmp_path):
+    page = Path(__file__).parent.parent.parent / "docs" / "models.md"
+    blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(blocks) > 2
+    for block in blocks:
+        load(written(tmp_path, block if "constitution" in block else SMALL.replace("helpful_model: sandbox\n", block)))
 
 
 def test_a_path_in_a_mapping_is_taken_from_the_folder_of_the_recipe(tmp_path):
