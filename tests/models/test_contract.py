@@ -157,6 +157,7 @@ def test_max_tokens_cuts_and_the_reply_says_so(model):
     assert (short.finish_reason, short.tokens) == ("length", 2)
     assert 2 < long.tokens <= 9
     assert long.text.startswith(short.text.rstrip("\N{REPLACEMENT CHARACTER}"))
+    assert len(short.text) < len(long.text)
     assert short.flaw == "cut at max_tokens"
 
 
