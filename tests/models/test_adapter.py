@@ -53,7 +53,14 @@ def test_its_matrices_are_added_as_peft_would_apply_them(chat_folder, adapter_fo
 
 
 @pytest.mark.parametrize(
-    "settings", [{"use_dora": True}, {"use_rslora": True, "lora_alpha": 3}, {"rank_pattern": {"q_proj": 2}}]
+    "settings",
+    [
+        {"use_dora": True},
+        {"use_rslora": True, "lora_alpha": 3},
+        {"rank_pattern": {"q_proj": 2}, "alpha_pattern": {"k_proj": 32}},
+        {"target_modules": ["q_proj"], "layers_to_transform": [1]},
+        {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
+    ],
 )
 def test_variants_are_added_too(chat_folder, tmp_path, settings):
     import peft
@@ -126,6 +133,8 @@ def test_an_adapter_of_another_model_is_told_with_the_model_it_was_made_for(chat
         ({"corda_config": {"cache_file": "x.pt"}}, "no plain LoRA: it has corda_config"),
         ({"layer_replication": [[0, 2]]}, "no plain LoRA: it has layer_replication"),
         ({"something_new": True}, "no plain LoRA: it has something_new"),
+        ({"bias": "lora_only"}, "has biases that were trained"),
+        ({"target_parameters": ["mlp.experts.down_proj"]}, "no plain LoRA: it has target_parameters"),
         ({"init_lora_weights": "pissa"}, "was trained beside weights that pissa had changed"),
         ({"target_modules": ["query"]}, "is no adapter of"),
         ({"r": "four"}, "is no adapter of"),

@@ -151,6 +151,7 @@ def test_options_beside_a_name_go_before_those_of_all_models(tmp_path):
     one, other = (model.spec(recipe.models) for model in recipe.feedback_model)
     assert one == ModelSpec("transformers", "a", {"batch_size": 16, "dtype": "float16"})
     assert other == ModelSpec("transformers", "b", {"batch_size": 4, "dtype": "float16", "device": "cpu"})
+    assert NamedModel(name="a", batch_size=128) != named("a") == NamedModel(name="a")
     server = named("openai:http://h/v1#m").spec(recipe.models)
     assert server.options.keys() == {"concurrency", "form", "timeout", "api_key_env", "extra_body"}
 

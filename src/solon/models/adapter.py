@@ -15,13 +15,12 @@ from solon.errors import UsageError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 BELIEVED = (
-    "r", "lora_alpha", "target_modules", "exclude_modules", "fan_in_fan_out", "bias", "lora_bias", "use_rslora",
-    "use_dora", "modules_to_save", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
-    "target_parameters", "trainable_token_indices",
+    "r", "lora_alpha", "target_modules", "exclude_modules", "fan_in_fan_out", "use_rslora", "use_dora",
+    "modules_to_save", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
 )  # fmt: skip
 OF_TRAINING = (
     "peft_type", "peft_version", "task_type", "auto_mapping", "base_model_name_or_path", "revision", "inference_mode",
-    "lora_dropout", "init_lora_weights", "eva_config", "runtime_config", "megatron_config", "megatron_core",
+    "lora_dropout", "bias", "init_lora_weights", "eva_config", "runtime_config", "megatron_config", "megatron_core",
     "ensure_weight_tying", "qalora_group_size",
 )  # fmt: skip
 """What says nothing of how the matrices are added."""
@@ -74,6 +73,8 @@ def _config(folder: Path, name: str) -> dict[str, Any]:
         raise UsageError(
             f"{name} is no plain LoRA: it has {', '.join(other)}; merge it by what trained it, and give that"
         )
+    if told.get("bias", "none") != "none":
+        raise UsageError(f"{name} has biases that were trained; merge it by what trained it, and give that")
     if (start := told.get("init_lora_weights")) not in PLAIN_STARTS:
         raise UsageError(
             f"{name} was trained beside weights that {start} had changed; save it by PEFT's "

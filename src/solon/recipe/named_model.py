@@ -71,6 +71,10 @@ class NamedModel(ModelOptions):
         """What tells it from other models."""
         return " ".join([self.name, *filter(None, [self.adapter, json.dumps(self.options) if self.options else None])])
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the same stands in the recipe: an option that is given is not one that has its default."""
+        return isinstance(other, NamedModel) and (self.name, self.given) == (other.name, other.given)
+
     def __hash__(self) -> int:
         return hash(self.name)
 
