@@ -124,7 +124,7 @@ def test_a_constitution_without_comparisons_is_told_before_anything_runs(tmp_pat
 def test_the_base_model_is_finetuned_and_becomes_the_preference_model_where_one_is_given(tmp_path, recipe, kitchen):
     run(recipe, out=tmp_path / "helpful")
     assert kitchen.given["finetune"] == kitchen.given["train_preference_model"] == {"model": "sandbox"}
-    run(apply_settings(recipe, ["base_model=some/pretrained"]), out=tmp_path / "pretrained")
+    run(apply_settings(recipe, ["base_model=transformers:some/pretrained"]), out=tmp_path / "pretrained")
     assert kitchen.given["finetune"] == kitchen.given["train_preference_model"] == {"model": "some/pretrained"}
     assert kitchen.given["reinforce"]["policy"] == tmp_path / "pretrained" / "02-finetune" / "model"
 

@@ -49,7 +49,7 @@ def preview(order: Order, *, n: int) -> None:
 
     base_model = recipe.base_model or recipe.helpful_model
     if serving.untrainable(base_model) is None:
-        _show_learned(rows, base_model.name, recipe.finetune, console)
+        _show_learned(rows, recipes.trained_model(recipe), recipe.finetune, console)
     console.print("Nothing was written.")
     console.print(f"Next: {order.command}", markup=False)
 
@@ -59,7 +59,7 @@ def _show_learned(rows: Sequence[Revision], base_model: str, config: FinetuneCon
     trained = [
         (row["prompt"], text) for row in rows for text in texts(row, revisions=config.revisions, upto=config.upto)
     ]
-    for pieces in learned(trained, model=recipes.model_name(base_model)):
+    for pieces in learned(trained, model=base_model):
         console.print(_marked(pieces, colour=terminal.has_colours(console)), soft_wrap=True)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from solon.constitution.schema import Constitution
 from solon.errors import UsageError
 from solon.models import weights
+from solon.models.load import parse
 from solon.recipe.comparison_file import Comparisons, read_comparisons
 from solon.recipe.prompt_file import read_prompts
 from solon.recipe.schema import SANDBOX, SANDBOX_PROMPTS, Recipe
@@ -63,13 +64,18 @@ def model_name(name: str) -> str:
     return str(sandbox.model_path())
 
 
+def trained_model(recipe: Recipe) -> str:
+    """The name or the folder of the model that is trained."""
+    return model_name(parse((recipe.base_model or recipe.helpful_model).name).name)
+
+
 def unless_trainable(name: str) -> None:
     """Say at once that a model in a folder here cannot be trained to chat; one elsewhere is fetched by its stage.
 
     Raises:
         UsageError: it is quantised, or has no chat template, and its tokenizer no end token or cannot be loaded.
     """
-    folder = Path(model_name(name))
+    folder = Path(name)
     if not folder.is_dir():
         return
     if method := weights.quantised(folder, name=name):
