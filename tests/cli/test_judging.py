@@ -20,7 +20,6 @@ def hhh(solon, models, monkeypatch):
         return made[-1]
 
     monkeypatch.setattr("solon.recipe.work.models.load", load)
-    monkeypatch.setattr("solon.recipe.hhh.model_name", lambda name: name)
     items = [
         {"text_correct": ITEM.format(n, "yes"), "text_incorrect": ITEM.format(n, f"no {HOSTILE}")} for n in range(10)
     ]

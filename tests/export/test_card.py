@@ -48,6 +48,15 @@ def test_the_card_counts_rows_and_gives_the_reasons_for_what_is_left_out(written
     assert "- Answers, criticises and revises: `owner/helpful`" in text
 
 
+def test_models_are_named_without_the_folders_of_this_machine(written, tmp_path):
+    (tmp_path / "weights").mkdir()
+    weights = tmp_path / "weights"
+    models = f"helpful_model: {{name: {weights}, adapter: owner/lora}}\npairs_model: [sl-cai, a.b:C]\n"
+    text = card(written, recipe=RECIPE.replace("helpful_model: owner/helpful\n", models))
+    assert "- Answers, criticises and revises: `weights` with the adapter `owner/lora`\n" in text
+    assert "- Writes the pairs of responses: `sl-cai`, `a.b:C`\n" in text
+
+
 def test_the_constitution_and_the_recipe_are_quoted_as_they_are(written):
     text = card(written)
     assert f"\n```yaml\n{CONSTITUTION}```\n" in text

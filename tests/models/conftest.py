@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from small_adapter import write_adapter
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}<|end|>{% endfor %}"
@@ -27,6 +28,12 @@ def base_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("base") / "model"
     _tokenizer(None).save_pretrained(folder)
     return _write_model(folder)
+
+
+@pytest.fixture(scope="session")
+def adapter_folder(tmp_path_factory, chat_folder) -> Path:
+    """A LoRA adapter of the model with a chat template, with matrices that change what it says."""
+    return write_adapter(tmp_path_factory.mktemp("adapter") / "adapter", chat_folder, seed=1)
 
 
 def _tokenizer(chat_template):

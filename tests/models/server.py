@@ -6,10 +6,14 @@ It runs in a thread, and speaks just enough HTTP to be wrong in every way. `Beha
 import asyncio
 import hashlib
 import json
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from solon.chains import Choose, Failure, Generate, Sampling
+from solon.models.fake import babble
 
 
 @dataclass(frozen=True)
@@ -202,3 +206,39 @@ class Behaviour:
 
 def error(message, *, code=None):
     return {"error": {"message": message, "type": "invalid_request_error", "code": code}}
+
+
+def obedient(path, body, *, model="m", chat=True):
+    """A server that does all it is told, with `babble` behind it, which keeps to max_tokens, stops and seeds."""
+    if path == "/v1/models":
+        return {"data": [{"id": model}]}
+    is_chat = path == "/v1/chat/completions"
+    if is_chat and not (chat and body["messages"]):
+        return Said(error("no chat template" if body["messages"] else "messages must not be empty"), 400)
+    turns = body["messages"] if is_chat else body["prompt"]
+    is_open = is_chat and body.get("continue_final_message")
+    turns, prefill = (turns[:-1], turns[-1]["content"]) if is_open else (turns, "")
+    if body.get("logprobs"):
+        asked = Choose(turns, ("A", "B"), prefill)
+    else:
+        sampling = Sampling(body["max_tokens"], body["temperature"], stop=tuple(body.get("stop", ())))
+        asked = Generate(turns, sampling, body["seed"], prefill)
+    reply = babble(asked, name=model)
+    if isinstance(reply, Failure):
+        return Said(error(reply.reason), 400)
+    long = len(json.dumps(turns).split()) + len(prefill.split())
+    used = {"prompt_tokens": long + (0 if is_open else 3), "completion_tokens": 1}
+    if isinstance(asked, Choose):
+        choice = {"finish_reason": "length", "logprobs": _likely(reply, is_chat=is_chat)}
+        text = "A"
+    else:
+        used["completion_tokens"], text = reply.tokens, reply.text
+        choice = {"finish_reason": reply.finish_reason}
+    return {"choices": [{**choice, **({"message": {"content": text}} if is_chat else {"text": text})}], "usage": used}
+
+
+def _likely(choice, *, is_chat):
+    tops = {option: math.log(p * choice.mass) for option, p in zip("AB", choice.probabilities, strict=True)}
+    if not is_chat:
+        return {"top_logprobs": [tops]}
+    return {"content": [{"top_logprobs": [{"token": token, "logprob": p} for token, p in tops.items()]}]}

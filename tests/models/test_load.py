@@ -5,7 +5,7 @@ import pytest
 
 from solon.errors import UsageError
 from solon.models.base import ModelSpec
-from solon.models.load import load, parse
+from solon.models.load import load, parse, unless_taken
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,9 @@ from solon.models.load import load, parse
         ("transformers:/models/mine", "/models/mine"),
         ("./runs/a:b/model", "./runs/a:b/model"),
         ("/models/openai:x", "/models/openai:x"),
+        ("C:\\models\\mine", "C:\\models\\mine"),
+        ("C:mine", "C:mine"),
+        ("models.old:mine/8b", "models.old:mine/8b"),
     ],
 )
 def test_a_name_or_a_path_is_a_model_of_transformers(text, name):
@@ -38,8 +41,30 @@ def test_a_backend_to_come_is_named_as_such():
 
 
 def test_a_backend_that_there_is_not_says_what_to_write():
-    with pytest.raises(UsageError, match="no backend 'llama'; leave it out, or write transformers:mine"):
-        parse("llama:mine")
+    with pytest.raises(UsageError, match="no backend 'llama'; leave it out, or write transformers:8b"):
+        parse("llama:8b")
+
+
+@pytest.mark.parametrize("name", ["mine:Echo", "my_models.echo:Echo", "a.b.c:D"])
+def test_a_module_and_a_class_are_a_model_of_ones_own_and_are_not_imported_to_be_read(name):
+    assert parse(f" {name} ") == ModelSpec("own", name)
+
+
+def test_a_fake_has_any_name_and_a_name_before_a_colon_that_is_a_backend_is_no_module():
+    assert parse("fake:one") == ModelSpec("fake", "one")
+    assert parse("transformers:gpt2") == ModelSpec("transformers", "gpt2")
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        (ModelSpec("own", "a.b:C", {"dtype": "auto"}), "a.b:C has no option dtype; there are options"),
+        (ModelSpec("fake", "one", {"dtype": "auto"}), "one has no option dtype; there are batch_size"),
+    ],
+)
+def test_an_option_of_another_backend_is_refused(spec, told):
+    with pytest.raises(UsageError, match=told):
+        unless_taken(spec)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "transformers:"])

@@ -159,6 +159,7 @@ def test_pairs_may_come_from_another_model_or_one_response_from_each(tmp_path, r
     [
         ("pairs_model=[a, b, c]", "pairs_model has 3 names for 2 responses; give one, or one for each"),
         ("feedback_model=[a, b, a]", "feedback_model has a name twice, a, b, a"),
+        ("feedback_model=[{name: a, adapter: b}, {name: a, adapter: b, batch_size: 2}]", "has a name twice, a b, a b"),
         ("label.num_reasonings=5", "needs label.chain_of_thought: true"),
     ],
 )

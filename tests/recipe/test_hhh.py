@@ -49,7 +49,6 @@ def prefers(word):
 @pytest.fixture
 def judge(kitchen, tmp_path, monkeypatch):
     """Judge a file by a fake model that likes what is good; `kitchen.reply` is another."""
-    monkeypatch.setattr("solon.recipe.hhh.model_name", lambda name: name)
     kitchen.reply = prefers("good")
 
     def judge_(rows, *, out="out", limit=None, progress=lambda stage, done, total: None, **settings):

@@ -124,7 +124,7 @@ def test_a_constitution_without_comparisons_is_told_before_anything_runs(tmp_pat
 def test_the_base_model_is_finetuned_and_becomes_the_preference_model_where_one_is_given(tmp_path, recipe, kitchen):
     run(recipe, out=tmp_path / "helpful")
     assert kitchen.given["finetune"] == kitchen.given["train_preference_model"] == {"model": "sandbox"}
-    run(apply_settings(recipe, ["base_model=some/pretrained"]), out=tmp_path / "pretrained")
+    run(apply_settings(recipe, ["base_model=transformers:some/pretrained"]), out=tmp_path / "pretrained")
     assert kitchen.given["finetune"] == kitchen.given["train_preference_model"] == {"model": "some/pretrained"}
     assert kitchen.given["reinforce"]["policy"] == tmp_path / "pretrained" / "02-finetune" / "model"
 
@@ -143,6 +143,28 @@ def test_a_model_that_cannot_learn_to_chat_is_told_before_anything_runs(tmp_path
     run(own, out=tmp_path / "one", until="critique")
     written.write_text(json.dumps(settings))
     run(own, out=tmp_path / "one", until="finetune")
+
+
+def test_a_model_with_an_adapter_is_asked_and_is_not_trained_before_it_is_merged(tmp_path, recipe, kitchen):
+    own = apply_settings(recipe, ["helpful_model={name: sandbox, adapter: some/lora}"])
+    with pytest.raises(UsageError, match=r"helpful_model is sandbox some/lora, and training begins with a whole model"):
+        run(own, out=tmp_path / "one")
+    with pytest.raises(UsageError, match=r"base_model is a b, and training .* without an adapter: merge it"):
+        run(apply_settings(recipe, ["base_model={name: a, adapter: b}"]), out=tmp_path / "one")
+    assert not (tmp_path / "one").exists()
+    run(apply_settings(own, ["base_model=sandbox"]), out=tmp_path / "one", until="finetune")
+    assert kitchen.given["finetune"] == {"model": "sandbox"}
+
+
+def test_a_quantised_model_is_not_trained(tmp_path, recipe, kitchen):
+    folder = shutil.copytree(sandbox.model_path(), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    told = {**config, "quantization_config": {"quant_method": "gptq", "bits": 4}}
+    (folder / "config.json").write_text(json.dumps(told))
+    own = apply_settings(recipe, [f"base_model={folder}"])
+    with pytest.raises(UsageError, match=r"is quantised \(gptq\), and training begins with whole weights"):
+        run(own, out=tmp_path / "one")
+    run(own, out=tmp_path / "one", until="critique")
 
 
 @pytest.mark.parametrize(

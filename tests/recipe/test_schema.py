@@ -1,9 +1,13 @@
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from solon.errors import UsageError
+from solon.models.base import ModelSpec
 from solon.recipe import apply_settings, load
+from solon.recipe.named_model import NamedModel, named
 from solon.recipe.schema import LABELLED_BY, copies_of, settled, to_yaml
 from solon.stages.lora import LoraConfig
 
@@ -24,7 +28,7 @@ def complaint(path):
 
 def test_the_demo_is_a_recipe_like_any_other():
     demo = load("demo")
-    assert demo.constitution == demo.prompts == demo.eval_prompts == demo.helpful_model == "sandbox"
+    assert demo.constitution == demo.prompts == demo.eval_prompts == demo.helpful_model.name == "sandbox"
     assert demo.critique.max_tokens == 64
 
 
@@ -56,11 +60,26 @@ def test_three_lines_are_enough_and_the_rest_has_defaults(tmp_path):
         ("rl: {lora: {target_modules: all}}", ["rl.lora.target_modules is the text 'all'; a list"]),
         ("rl: {lora: true}", ["rl.lora is `true`; a mapping"]),
         ("models: {batch_size: 0}", ["models.batch_size is 0; it must be at least 1"]),
-        ("num_prompts: 0", ["num_prompts is 0; it must be greater than or equal to 1"]),
-        ("seed: -1", ["seed is -1; it must be greater than or equal to 0"]),
+        ("num_prompts: 0", ["num_prompts is 0; it must be at least 1"]),
+        ("seed: -1", ["seed is -1; it must be at least 0"]),
         ("feedback_model: 3", ["feedback_model is 3; a list"]),
+        ("feedback_model: ''", ["feedback_model cannot be loaded: '' names no model"]),
+        ("feedback_model: {dtype: auto}", ["feedback_model.name is missing; add it"]),
+        ("feedback_model: {name: a, dtyp: auto}", ["unknown key feedback_model.dtyp; did you mean 'dtype'"]),
+        ("feedback_model: {name: a, batch_size: 0}", ["feedback_model.batch_size is 0; it must be at least 1"]),
+        ("feedback_model: {name: a, batch_size: '8'}", ["feedback_model.batch_size is the text '8'; a whole number"]),
+        ("feedback_model: {name: a, dtype: int4}", ["feedback_model.dtype is the text 'int4'; it must be 'auto'"]),
+        ("feedback_model: [b, {name: a, dtype: 4}]", ["feedback_model[2].dtype is 4; it must be 'auto'"]),
+        ("feedback_model: {name: a, form: chat}", ["a has no option form; there are batch_size"]),
+        ("feedback_model: {name: 'openai:http://h/v1#m', dtype: auto}", ["has no option dtype; there are concurrency"]),
+        ("feedback_model: {name: a.b:C, batch_size: 2}", ["a.b:C has no option batch_size; there are options"]),
+        ("base_model: {name: 'openai:http://h/v1#m', adapter: b}", ["as a model of its own: give the name"]),
+        ("base_model: {name: a.b:C, adapter: b}", ["a class of your own is given what it takes by `options`"]),
+        ("base_model: [a]", ["base_model is [\"a\"]; give the name of a model, or a mapping"]),
+        ("base_model: llama:8b", ["base_model cannot be loaded: llama:8b: there is no backend 'llama'"]),
+        ("models: {options: {a: 1}}", ["unknown key models.options"]),
         ("feedback_model: []", ["feedback_model is empty"]),
-        ("feedback_model: [a, 3]", ["feedback_model[2] is 3, not text"]),
+        ("feedback_model: [a, 3]", ["feedback_model[2] is 3; give the name of a model, or a mapping"]),
         ("helpful_constitution: {a: b}", ["helpful_constitution is a mapping"]),
         ("pairs: {num_responses: 1}", ["pairs.num_responses is 1; it must be at least 2"]),
         ("label: {votes: 0}", ["label.votes is 0; it must be at least 1"]),
@@ -100,8 +119,8 @@ def test_paths_are_taken_from_the_folder_of_the_recipe(tmp_path):
     assert recipe.human_comparisons == str(tmp_path / "people.jsonl")
     assert recipe.constitution == str(tmp_path / "mine.yaml")
     assert recipe.prompts == str(tmp_path / "red.jsonl")
-    assert recipe.helpful_model == str(tmp_path / "weights")
-    assert recipe.feedback_model == ("Qwen/Qwen3-8B",)
+    assert recipe.helpful_model == named(tmp_path / "weights")
+    assert recipe.feedback_model == (named("Qwen/Qwen3-8B"),)
 
 
 def test_several_names_are_a_list_and_paths_among_them_are_taken_from_the_folder_of_the_recipe(tmp_path):
@@ -111,9 +130,62 @@ def test_several_names_are_a_list_and_paths_among_them_are_taken_from_the_folder
         "feedback_constitution: [harmless, a.yaml]\n"
     )
     recipe = load(written(tmp_path, SMALL + text))
-    assert recipe.pairs_model == ("sl-cai", str(tmp_path / "weights"))
-    assert recipe.feedback_model == ("sandbox", str(tmp_path / "weights"))
+    assert recipe.pairs_model == (named("sl-cai"), named(tmp_path / "weights"))
+    assert recipe.feedback_model == (named("sandbox"), named(tmp_path / "weights"))
     assert recipe.feedback_constitution == ("harmless", str(tmp_path / "a.yaml"))
+
+
+def test_a_mistake_in_a_mapping_of_several_lines_is_told_with_the_line_of_its_key(tmp_path):
+    told = complaint(written(tmp_path, SMALL + "feedback_model:\n  name: a\n  dtype: int4\n"))
+    assert told.startswith("recipe.yaml:6: feedback_model.dtype is the text 'int4'")
+    told = complaint(written(tmp_path, SMALL + "pairs_model:\n- sl-cai\n- name: a\n  bach_size: 4\n"))
+    assert told.startswith("recipe.yaml:7: unknown key pairs_model[2].bach_size; did you mean 'batch_size'")
+
+
+def test_options_beside_a_name_go_before_those_of_all_models(tmp_path):
+    text = (
+        "feedback_model: [{name: a, batch_size: 16, device: null}, b]\n"
+        "models: {batch_size: 4, dtype: float16, device: cpu}\n"
+    )
+    recipe = load(written(tmp_path, SMALL + text))
+    one, other = (model.spec(recipe.models) for model in recipe.feedback_model)
+    assert one == ModelSpec("transformers", "a", {"batch_size": 16, "dtype": "float16"})
+    assert other == ModelSpec("transformers", "b", {"batch_size": 4, "dtype": "float16", "device": "cpu"})
+    assert NamedModel(name="a", batch_size=128) != named("a") == NamedModel(name="a")
+    server = named("openai:http://h/v1#m").spec(recipe.models)
+    assert server.options.keys() == {"concurrency", "form", "timeout", "api_key_env", "extra_body"}
+
+
+def test_the_recipes_on_the_page_of_models_can_be_read(tmp_path):
+    page = Path(__file__).parent.parent.parent / "docs" / "models.md"
+    blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(blocks) > 2
+    for block in blocks:
+        load(written(tmp_path, block if "constitution" in block else SMALL.replace("helpful_model: sandbox\n", block)))
+
+
+def test_a_path_in_a_mapping_is_taken_from_the_folder_of_the_recipe(tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "lora").mkdir()
+    model = "{name: weights, batch_size: 2, adapter: lora}"
+    recipe = load(written(tmp_path, SMALL + f"feedback_model: [{model}, {{name: sandbox, adapter: owner/lora}}]\n"))
+    first, second = recipe.feedback_model
+    assert first.given == {"batch_size": 2, "adapter": str(tmp_path / "lora")}
+    assert first.name == str(tmp_path / "weights")
+    assert (second.name, second.given) == ("sandbox", {"adapter": "owner/lora"})
+    (tmp_path / "run").mkdir()
+    told = yaml.safe_load(to_yaml(recipe, folder=tmp_path / "run"))["feedback_model"]
+    assert told[0] == {"name": "../weights", "batch_size": 2, "adapter": "../lora"}
+
+
+def test_options_of_one_model_are_set_by_their_key_also_where_there_were_none():
+    recipe = apply_settings(load("demo"), ["feedback_model.batch_size=8", "helpful_model.dtype=bfloat16"])
+    assert recipe.feedback_model == (NamedModel(name="sandbox", batch_size=8),)
+    recipe = apply_settings(recipe, ["feedback_model.threads=1", "helpful_model=other"])
+    assert recipe.feedback_model[0].given == {"batch_size": 8, "threads": 1}
+    assert recipe.helpful_model == named("other")
+    with pytest.raises(UsageError, match=r"--set feedback_model\.batch_size: feedback_model has no keys"):
+        apply_settings(load("demo"), ["feedback_model=[a, b]", "feedback_model.batch_size=8"])
 
 
 def test_settings_change_a_recipe_and_are_read_as_yaml():
@@ -163,6 +235,19 @@ def test_a_seed_is_added_to_those_of_all_sections():
     assert {recipe.critique.seed, recipe.label.seed, recipe.evaluate.seed} == {5}
 
 
+def test_a_plain_name_stays_one_in_the_copy_and_of_a_server_is_kept_what_is_asked_of_it(tmp_path):
+    text = (
+        "pairs_model: [sl-cai, {name: a, batch_size: 3}]\n"
+        "feedback_model: {name: 'openai:http://h/v1#m', form: chat, timeout: 5.0, api_key_env: KEY}\n"
+        "base_model: {name: 'openai:http://h/v1#m', concurrency: 3}\n"
+    )
+    told = yaml.safe_load(to_yaml(load(written(tmp_path, SMALL + text)), folder=tmp_path))
+    assert told["helpful_model"] == "sandbox"
+    assert told["pairs_model"] == ["sl-cai", {"name": "a", "batch_size": 3}]
+    assert told["feedback_model"] == {"name": "openai:http://h/v1#m", "form": "chat"}
+    assert told["base_model"] == "openai:http://h/v1#m"
+
+
 def test_the_copy_in_a_run_folder_is_a_recipe_that_gives_the_same_run(tmp_path):
     for name in ("mine.yaml", "one.yaml", "two.yaml"):
         (tmp_path / name).write_text("anything")
@@ -170,7 +255,8 @@ def test_the_copy_in_a_run_folder_is_a_recipe_that_gives_the_same_run(tmp_path):
     (tmp_path / "weights").mkdir()
     text = (
         "constitution: mine.yaml\nprompts: red.jsonl\nhelpful_model: sandbox\nseed: 3\n"
-        "feedback_model: [weights, sandbox]\nfeedback_constitution: [mine.yaml, harmless, one.yaml]\n"
+        "feedback_model: [{name: weights, dtype: float16}, sandbox]\n"
+        "feedback_constitution: [mine.yaml, harmless, one.yaml]\n"
         "helpful_constitution: two.yaml\n"
     )
     recipe = load(written(tmp_path, text))
@@ -182,7 +268,8 @@ def test_the_copy_in_a_run_folder_is_a_recipe_that_gives_the_same_run(tmp_path):
     assert again.feedback_constitution == (again.constitution, "harmless", str(run / "feedback_constitution-3.yaml"))
     assert again.helpful_constitution == (str(run / "helpful_constitution.yaml"),)
     assert Path(again.prompts).resolve() == tmp_path / "red.jsonl"
-    assert Path(again.feedback_model[0]).resolve() == tmp_path / "weights"
+    assert again.feedback_model[0].given == {"dtype": "float16"}
+    assert Path(again.feedback_model[0].name).resolve() == tmp_path / "weights"
     elsewhere = dict.fromkeys(("constitution", "prompts", "feedback_model", *LABELLED_BY))
     assert again.model_copy(update=elsewhere) == recipe.model_copy(update=elsewhere)
     assert list(copies_of(recipe).values()) == [

@@ -247,10 +247,14 @@ def test_a_transcript_is_what_a_model_without_a_chat_template_is_asked_in(tmp_pa
     [
         (["base_model=null"], None, "add a `base_model` on this machine"),
         (["base_model=openai:http://h/v1#m"], "critique", "base_model is openai:http://h/v1#m, and a server trains"),
-        (["feedback_model=openai:gpt"], "critique", "A server is named by its URL"),
     ],
 )
 def test_what_a_server_cannot_be_is_told_before_it_is_asked(settings, until, told):
     recipe = recipe_of("openai:http://h/v1#m", *settings)
     with pytest.raises(UsageError, match=told):
         unless_able(constitutions.load("sandbox"), recipe, until=until)
+
+
+def test_a_name_that_is_none_is_told_as_it_is_read():
+    with pytest.raises(UsageError, match="feedback_model cannot be loaded: A server is named by its URL"):
+        recipe_of("openai:http://h/v1#m", "feedback_model=openai:gpt")

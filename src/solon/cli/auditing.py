@@ -17,7 +17,7 @@ from solon.errors import UsageError
 from solon.evaluate import audit
 from solon.evaluate.audit import Finding
 from solon.recipe import auditing
-from solon.recipe.schema import ModelOptions
+from solon.recipe.named_model import ModelOptions, named
 from solon.recipe.work import ask
 from solon.report.text import visible
 from solon.runs import open_run
@@ -43,7 +43,7 @@ def audit_model(
     out = out or _default_out(model, constitution)
     print(f"Folder: {out}", file=sys.stderr)
     with open_run(out, files={"constitution.yaml": constitutions.text_of(constitution)}) as run:
-        helper = recipes.Helper(recipes.model_name(model), ModelOptions())
+        helper = recipes.Helper(named(model), ModelOptions())
         with terminal.progress() as progress:
             rows = ask(run, auditing.FOLDER, asked, helper=helper, progress=progress)
     found = audit.findings(rows)

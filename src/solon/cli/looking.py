@@ -77,14 +77,14 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         stages = [stage for stage in _stages(order.until) if each in uses[stage]]
         findings += lint(each, stages=stages, eval_prompts=measured)
     findings += not_words(recipe, constitution)
-    findings += [Finding("warning", *warning) for warning in serving.warnings(servers)]
+    findings += [Finding("warning", *warning) for warning in serving.warnings(recipe, servers)]
     if as_json:
         print(
             json.dumps(
                 {
                     **told,
                     "sources": inputs.notes,
-                    "servers": {name: serving.probed(server).told() for name, server in servers.items()},
+                    "servers": {str(model): serving.probed(server).told() for model, server in servers.items()},
                     "findings": [asdict(finding) for finding in findings],
                     "next": order.command,
                 },
@@ -97,9 +97,9 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     for source, notes in inputs.notes.items():
         for note, many in notes.items():
             print(visible(f"{source}: {note}: {many}"))
-    for name, server in servers.items():
+    for model, server in servers.items():
         for ability, how in serving.probed(server).told().items():
-            print(f"{name}: {ability}: {how}")
+            print(f"{model}: {ability}: {how}")
     for finding in findings:
         print(visible(one_line(finding)))
     print(f"Next: {order.command}")

@@ -14,7 +14,7 @@ from solon.cli.running import Order, wanted
 from solon.constitution import load as constitutions
 from solon.models.base import Model, Server
 from solon.models.drivers import Answered, drive
-from solon.models.load import is_server
+from solon.recipe import serving
 from solon.records import Revision
 from solon.report.text import visible
 from solon.stages.critique import critique_and_revise
@@ -32,7 +32,7 @@ def preview(order: Order, *, n: int) -> None:
     prompts = recipes.read_inputs(recipe, limit=n).prompts
     console = terminal.console()
 
-    helpful = recipes.Helper(recipes.model_name(recipe.helpful_model), recipe.models)
+    helpful = recipes.Helper(recipe.helpful_model, recipe.models)
     config = recipes.with_form(recipe.critique, helpful.model.form)
     asked = partial(critique_and_revise, constitution=constitution, config=config)
     rows: list[Revision] = _ask([(prompt["id"], asked(prompt)) for prompt in prompts], helpful.model, console)
@@ -41,15 +41,15 @@ def preview(order: Order, *, n: int) -> None:
     judges = recipes.judges_of(recipe, constitution)
     if pairs and all(judge.for_comparison for judge in judges.of["red-team"]):
         for name in recipe.feedback_model or (recipe.helpful_model,):
-            feedback = recipes.Helper(recipes.model_name(name), recipe.models)
+            feedback = recipes.Helper(name, recipe.models)
             told = recipes.with_form(recipe.label, feedback.model.form)
             console.rule(visible(f"Labels of {name}, here of each response beside its last revision"), align="left")
             judged = partial(recipes.label_by, judges=judges, config=told)
             _ask([(pair["id"], judged(pair)) for pair in pairs], feedback.model, console)
 
     base_model = recipe.base_model or recipe.helpful_model
-    if not is_server(base_model):
-        _show_learned(rows, base_model, recipe.finetune, console)
+    if serving.untrainable(base_model) is None:
+        _show_learned(rows, recipes.trained_model(recipe), recipe.finetune, console)
     console.print("Nothing was written.")
     console.print(f"Next: {order.command}", markup=False)
 
@@ -59,7 +59,7 @@ def _show_learned(rows: Sequence[Revision], base_model: str, config: FinetuneCon
     trained = [
         (row["prompt"], text) for row in rows for text in texts(row, revisions=config.revisions, upto=config.upto)
     ]
-    for pieces in learned(trained, model=recipes.model_name(base_model)):
+    for pieces in learned(trained, model=base_model):
         console.print(_marked(pieces, colour=terminal.has_colours(console)), soft_wrap=True)
 
 

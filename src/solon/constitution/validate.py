@@ -70,9 +70,21 @@ def _inside(place: Place, outer: Place) -> bool:
 
 def _problem(detail: ErrorDetails, document: Document, schema: Mapping[str, Any]) -> tuple[int, str]:
     """One error of pydantic's as (line, message)."""
-    place: Place = tuple(detail["loc"])
+    place = _written(detail["loc"], document.data)
     known = next((place[:end] for end in range(len(place), -1, -1) if place[:end] in document.lines), ())
-    return document.lines[known], _message(detail, _told(place, document.data), partial(_keys, schema, place[:-1]))
+    keys = partial(_keys, schema, tuple(detail["loc"][:-1]))
+    return document.lines[known], _message(detail, _told(place, document.data), keys)
+
+
+def _written(place: Place, data: Any) -> Place:
+    """A place without the numbers of items where one thing was written in place of a list."""
+    told: list[str | int] = []
+    for step in place:
+        if isinstance(step, int) and not isinstance(data, list):
+            continue
+        told.append(step)
+        data = _within(data, step)
+    return tuple(told)
 
 
 def _message(detail: ErrorDetails, where: str, keys: Callable[[], list[str]]) -> str:
@@ -94,6 +106,8 @@ def _message(detail: ErrorDetails, where: str, keys: Callable[[], list[str]]) ->
             return f"{where} has {limits['actual_length']}; give {bound} {number}"
         case "string_too_short" | "too_short":
             return f"{where} is empty; give at least {limits.get('min_length', 1)}"
+        case "greater_than_equal":
+            return f"{where} is {given}; it must be at least {limits['ge']:g}"
         case "string_pattern_mismatch":
             return f"{where} is {given}; use lower-case letters, digits and hyphens"
         case "literal_error":

@@ -14,6 +14,7 @@ from solon.constitution import load as constitutions
 from solon.constitution.schema import Constitution
 from solon.export.data import Data
 from solon.recipe import SL_CAI, Recipe
+from solon.recipe.named_model import NamedModel, named
 from solon.report.read import constitution_files
 from solon.report.text import visible
 from solon.runs.files import read_json
@@ -125,13 +126,22 @@ def _models(recipe: Recipe) -> Iterator[str]:
     for does, given in (
         ("Answers, criticises and revises", recipe.helpful_model),
         ("Is finetuned on the revisions: sl-cai", recipe.base_model),
-        ("Writes the pairs of responses", recipe.pairs_model or SL_CAI),
+        ("Writes the pairs of responses", recipe.pairs_model or named(SL_CAI)),
         ("Compares", recipe.feedback_model),
     ):
         given = given or recipe.helpful_model
-        names = (given,) if isinstance(given, str) else given
-        told = (span(Path(name).name if Path(name).is_dir() else name) for name in names)
-        yield f"- {does}: {', '.join(told)}"
+        models = given if isinstance(given, tuple) else (given,)
+        yield f"- {does}: {', '.join(map(_model, models))}"
+
+
+def _model(model: NamedModel) -> str:
+    """A model by its names, without the folders of this machine or what a class is made with."""
+    told = [
+        span(Path(name).name if Path(name).is_dir() else name)
+        for name in (model.name, model.adapter)
+        if name is not None
+    ]
+    return " with the adapter ".join(told)
 
 
 def _constitution(path: Path) -> str:

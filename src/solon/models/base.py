@@ -1,4 +1,16 @@
-"""What a model is to the rest of Solon, and how it is named."""
+"""What a model is to the rest of Solon, and how it is named.
+
+Whatever is behind it, a model promises the following; `tests/models/test_contract.py` holds every backend to it.
+- Each question has one reply: `Generate` a Completion, `Choose` a Choice, either a Failure that says why it cannot be
+  answered, e.g. that it is too long. No text in a question raises; what makes every question fail is a ModelError.
+- A Completion has at most `max_tokens` tokens, without the prefill, and ends before the first of the `stop` strings.
+  It says "length" where it was cut, and nothing else says so. The same question and seed get the same words; another
+  seed draws anew, where the temperature is not 0.
+- A Choice has a probability for each option, in their order, which sum to 1; the mass that they had together, in
+  [0, 1]; and how that is known.
+- The same questions, asked of the model loaded anew, get the same replies. A server may not hold this: it is probed.
+- The identity is JSON, is the same whenever the model is loaded, differs where replies could, and holds no secret.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,13 +44,16 @@ class Model(Protocol):
         """How it is best asked: in the turns of a chat, or in the paper's transcript."""
 
     def rendered(self, request: Request) -> str:
-        """What it reads, control tokens and all; for people to look at."""
+        """What it reads, control tokens and all; for people to look at. Why not, where it cannot be asked."""
 
     def batches(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Partition `requests` (indices) into what is computed together; a function of `requests` alone."""
+        """Partition `requests` (indices) into what is computed together; a function of `requests` alone.
+
+        Not of what was asked before, nor of the hour: what a batch computes depends, in the last bits, on its shape.
+        """
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answer one batch, in order.
+        """Answer one of `batches`, in order: as many replies as questions.
 
         Raises:
             ModelError: it cannot answer anything at all.

@@ -1,15 +1,25 @@
 """From the name of a model, as a person writes it, to the model."""
 
 from solon.errors import UsageError
-from solon.models import openai
+from solon.models import openai, own
 from solon.models.base import Model, ModelSpec, Server
+from solon.models.fake import Fake
 
 PLANNED = ("vllm",)
 OPTIONS = {
-    "transformers": ("batch_size", "threads", "device", "dtype"),
+    "transformers": ("batch_size", "threads", "device", "dtype", "adapter"),
     "openai": ("concurrency", "form", "timeout", "api_key_env", "extra_body"),
+    "fake": ("batch_size",),
+    "own": ("options",),
 }
 """By backend."""
+INSTEAD = {
+    ("openai", "adapter"): "a server has an adapter as a model of its own: give the name that it has there, "
+    "openai:URL#my-adapter (vLLM: --enable-lora --lora-modules my-adapter=PATH)",
+    ("own", "adapter"): "a class of your own is given what it takes by `options`",
+    ("fake", "adapter"): "a fake computes nothing; remove it",
+}
+"""What to do where an option has no meaning for a backend."""
 
 
 def is_server(name: str) -> bool:
@@ -18,7 +28,7 @@ def is_server(name: str) -> bool:
 
 
 def parse(text: str) -> ModelSpec:
-    """Read "Qwen/Qwen3-8B", "transformers:Qwen/Qwen3-8B", the path of a folder, or "openai:URL#NAME".
+    """Read "Qwen/Qwen3-8B", the path of a folder, "openai:URL#NAME", "fake:NAME" or "package.module:Class".
 
     Raises:
         UsageError: it names no model, or a backend that there is not.
@@ -28,20 +38,39 @@ def parse(text: str) -> ModelSpec:
         url, model = openai.parts(text.removeprefix("openai:"))
         return ModelSpec("openai", f"{url}#{model}")
     backend, colon, name = text.partition(":")
-    if not colon or "/" in backend or "\\" in backend or "." in backend:  # a name or a path, with a colon in it or not
+    if backend not in ("transformers", "fake", *PLANNED) and own.is_own(text):
+        return ModelSpec("own", text)
+    is_drive = len(backend) == 1  # of Windows
+    if not colon or is_drive or "/" in backend or "\\" in backend or "." in backend:  # a name or a path, with a colon
         backend, name = "transformers", text
     if backend in PLANNED:
         raise UsageError(
             f"{text}: the backend {backend!r} is not in this version; name a model on the Hugging Face Hub, "
             "e.g. Qwen/Qwen3-8B, the folder of one, or a server, e.g. openai:http://localhost:8000/v1#Qwen/Qwen3-8B."
         )
-    if backend != "transformers":
-        raise UsageError(f"{text}: there is no backend {backend!r}; leave it out, or write transformers:{name}.")
+    if backend not in ("transformers", "fake"):
+        raise UsageError(
+            f"{text}: there is no backend {backend!r}; leave it out, or write transformers:{name}. A class of your own "
+            "is package.module:Class."
+        )
     if not name:
         raise UsageError(
             f"{text!r} names no model; give a name on the Hugging Face Hub, e.g. Qwen/Qwen3-8B, or a folder."
         )
     return ModelSpec(backend, name)
+
+
+def unless_taken(spec: ModelSpec) -> None:
+    """Say which options a backend has not.
+
+    Raises:
+        UsageError: there is one, or there is no such backend.
+    """
+    if spec.backend not in OPTIONS:
+        raise UsageError(f"There is no backend {spec.backend!r} in this version; use {' or '.join(OPTIONS)}.")
+    for option in sorted(set(spec.options) - set(OPTIONS[spec.backend])):
+        known = f"there are {', '.join(OPTIONS[spec.backend])}"
+        raise UsageError(f"{spec.name} has no option {option}; {INSTEAD.get((spec.backend, option), known)}.")
 
 
 def load(spec: ModelSpec) -> Model | Server:
@@ -51,13 +80,14 @@ def load(spec: ModelSpec) -> Model | Server:
         UsageError: there is no such backend, option or model.
         ModelError: the model could not be fetched, or its server does not answer.
     """
-    if spec.backend not in OPTIONS:
-        raise UsageError(f"There is no backend {spec.backend!r} in this version; use {' or '.join(OPTIONS)}.")
-    options = OPTIONS[spec.backend]
-    if unknown := sorted(set(spec.options) - set(options)):
-        raise UsageError(f"{spec.name} has no option {', '.join(unknown)}; there are {', '.join(options)}.")
-    if spec.backend == "openai":
-        return openai.load(spec.name, **spec.options)
+    unless_taken(spec)
+    match spec.backend:
+        case "openai":
+            return openai.load(spec.name, **spec.options)
+        case "fake":
+            return Fake(name=spec.name, **spec.options)
+        case "own":
+            return own.load(spec.name, **spec.options)
 
     from solon.models import transformers  # torch takes seconds to import
 

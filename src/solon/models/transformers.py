@@ -18,13 +18,13 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, StopStringCriteria
+from transformers import AutoTokenizer, StopStringCriteria
 
 from solon import prompts
 from solon.chains import Asked, Choice, Choose, Completion, Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
-from solon.models import tree
+from solon.models import adapter as adapters
+from solon.models import tree, weights
 from solon.models.sampling import check_numbers, sample
 from solon.models.tokens import encode, end_ids
 from solon.records import Conversation, system, user
@@ -32,6 +32,7 @@ from solon.records import Conversation, system, user
 WEIGHTS = ("*.safetensors",)
 CONFIG = ("config.json", "generation_config.json")
 TOKENIZER = ("tokenizer*", "vocab*", "merges*", "*.model", "special_tokens_map.json", "added_tokens.json", "*.jinja")
+ADAPTER = (adapters.CONFIG, adapters.WEIGHTS)
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -42,8 +43,12 @@ def load(
     threads: int | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    adapter: str | None = None,
 ) -> "Transformers":
     """Load a model from a folder or the Hugging Face Hub: safetensors only, no code of the model's own.
+
+    `adapter` is a LoRA adapter, also a folder or a name on the Hub, which is added to its weights. A tokenizer that
+    lies beside it, perhaps with a chat template, is what it was trained with and is taken.
 
     `device` is a GPU if there is one, `dtype` the model's own there and float32 on the CPU. `threads` are those of the
     whole process.
@@ -53,38 +58,37 @@ def load(
         ModelError: it could not be fetched.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = dtype or ("float32" if device == "cpu" else "auto")
-    _check_options(batch_size=batch_size, threads=threads, device=device, dtype=dtype)
+    _check_options(batch_size=batch_size, threads=threads, device=device, dtype=dtype or "auto")
     if threads is not None:
         torch.set_num_threads(threads)
     folder = _folder(path_or_name)
+    beside = _folder(adapter, wanted=ADAPTER) if adapter is not None else None
+    model = weights.load(folder, name=path_or_name, device=device, dtype=dtype)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        model, loading = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(_reads(folder, beside), trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise UsageError(
-            f"{path_or_name} cannot be loaded as a causal language model: {error}\n"
-            "It needs config.json, a tokenizer and weights as safetensors, of an architecture that Transformers "
-            f"{transformers.__version__} knows; code and pickled weights of a model are never run."
+            f"{path_or_name} has no tokenizer that can be loaded: {error}; put it beside the weights"
         ) from error
-    if missing := sorted(loading["missing_keys"]):  # Transformers would go on with random numbers there
-        raise UsageError(f"{path_or_name} is no whole language model: its files lack {', '.join(missing[:5])}.")
     if tokenizer.chat_template is not None:
         _check_template(tokenizer, path_or_name)
-    return Transformers(model.to(device).eval(), tokenizer, name=path_or_name, folder=folder, batch_size=batch_size)
+    if beside is not None:
+        if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+            raise UsageError(
+                f"{adapter} has more tokens than {path_or_name}; merge it by what trained it, and give that"
+            )
+        model = adapters.merged(model, beside, name=str(adapter), of=path_or_name)
+    return Transformers(
+        model.eval(), tokenizer, name=path_or_name, folder=folder, batch_size=batch_size, adapter=beside
+    )
 
 
 class Transformers:
     """A causal language model and its tokenizer."""
 
-    def __init__(self, model: Any, tokenizer: Any, *, name: str, folder: Path, batch_size: int):
+    def __init__(
+        self, model: Any, tokenizer: Any, *, name: str, folder: Path, batch_size: int, adapter: Path | None = None
+    ):
         self.model = model
         self.tokenizer = tokenizer
         self.batch_size = batch_size
@@ -101,8 +105,9 @@ class Transformers:
             "backend": "transformers",
             "name": name,
             "weights": _digest(folder, WEIGHTS),
+            **({} if adapter is None else {"adapter": _digest(adapter, ADAPTER)}),
             "config": _digest(folder, CONFIG),
-            "tokenizer": _digest(folder, TOKENIZER),
+            "tokenizer": _digest(_reads(folder, adapter), TOKENIZER),
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else str(model.device),
             "threads": torch.get_num_threads(),
@@ -172,7 +177,11 @@ class Transformers:
         try:
             prompt = self._encode(request.conversation, request.prefill)
         except (ValueError, jinja2.TemplateError) as error:
-            return Failure(f"the chat template does not take this conversation: {str(error).splitlines()[0]}")
+            return Failure(f"the chat template does not take this conversation: {str(error).partition(chr(10))[0]}")
+        except TypeError as error:  # e.g. of half a character, "\ud800", which UTF-8 cannot hold
+            return Failure(f"the tokenizer does not take this conversation: {str(error).partition(chr(10))[0]}")
+        if not prompt:
+            return Failure("an empty prompt, after which a model has nothing to say")
         room = request.sampling.max_tokens if isinstance(request, Generate) else 0
         if self._context is not None and len(prompt) + room > self._context:
             and_room = f" and max_tokens {room} exceed" if room else " exceeds"
@@ -287,16 +296,16 @@ def _check_options(*, batch_size: int, threads: int | None, device: str, dtype: 
         raise UsageError(f"device is {device!r}, which is not here; choose cpu, or cuda where there is an NVIDIA GPU.")
 
 
-def _folder(path_or_name: str) -> Path:
-    """The folder itself, or that of a copy of the model on the Hub."""
+def _folder(path_or_name: str, *, wanted: Sequence[str] = (*WEIGHTS, *CONFIG, "*.json")) -> Path:
+    """The folder itself, or that of a copy on the Hub of what is wanted and a tokenizer."""
     folder = Path(path_or_name).expanduser()
     if folder.is_dir():
         return folder
     if path_or_name.startswith(("/", ".", "~")) or path_or_name.count("/") > 1 or folder.exists():
         raise UsageError(f"{path_or_name} is no folder; give that of a model, or a Hub name, e.g. Qwen/Qwen3-8B.")
     try:
-        wanted = [*WEIGHTS, *CONFIG, *TOKENIZER, "*.json"]
-        return Path(snapshot_download(path_or_name, allow_patterns=wanted, ignore_patterns=["*/*", "consolidated*"]))
+        patterns = [*wanted, *TOKENIZER]
+        return Path(snapshot_download(path_or_name, allow_patterns=patterns, ignore_patterns=["*/*", "consolidated*"]))
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UsageError(
             f"{path_or_name} is neither a folder here nor a model on the Hugging Face Hub that you may read; correct "
@@ -307,6 +316,11 @@ def _folder(path_or_name: str) -> Path:
             f"{path_or_name} is no folder here and could not be fetched from the Hugging Face Hub: {error}\n"
             "Give the path of a folder, or try again where the Hub can be reached."
         ) from error
+
+
+def _reads(folder: Path, adapter: Path | None) -> Path:
+    """Where the tokenizer lies."""
+    return adapter if adapter is not None and (adapter / "tokenizer_config.json").is_file() else folder
 
 
 def _digest(folder: Path, patterns: Sequence[str]) -> str:

@@ -13,7 +13,6 @@ from solon.errors import ModelError
 from solon.evaluate import audit
 from solon.evaluate.audit import Finding
 from solon.recipe.comparing import folders, judges_of
-from solon.recipe.inputs import model_name
 from solon.recipe.known_pairs import known_pairs
 from solon.recipe.schema import SANDBOX
 from solon.recipe.work import Asking, Table, told_of
@@ -56,9 +55,9 @@ def require(table: Table) -> None:
     places = folders([f"{model}-{judge.name}" for model, judge in cases])
     told = []
     for (model, judge), place in zip(cases, places, strict=True):
-        source = recipe.audit_pairs or default_source(model, judge)
+        source = recipe.audit_pairs or default_source(model.name, judge)
         asked = asking(judge, config=recipe.label, source=source, most=recipe.audit.num_pairs)
-        rows = table.ask(FOLDER if len(cases) == 1 else f"{FOLDER}-{place}", asked, model=model_name(model))
+        rows = table.ask(FOLDER if len(cases) == 1 else f"{FOLDER}-{place}", asked, model=model)
         told += [f"{model}: {one_line(each)}" for each in audit.failed(audit.findings(rows))]
     if told:
         raise ModelError(

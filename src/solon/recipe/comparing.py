@@ -15,7 +15,7 @@ from solon.chains import Chain
 from solon.constitution import load as constitutions
 from solon.constitution.schema import Constitution
 from solon.errors import UsageError
-from solon.recipe.inputs import model_name
+from solon.recipe.named_model import NamedModel, named
 from solon.recipe.schema import SL_CAI, Recipe, copies_of
 from solon.recipe.work import Asking, Table, digest, seal, told_of
 from solon.records import Comparison, Pair, Response, Revision
@@ -66,9 +66,10 @@ def unless_comparable(recipe: Recipe) -> None:
             f"pairs_model has {len(models)} names for {wanted} responses; give one, or one for each response"
         )
     judges = recipe.feedback_model or ()
-    if len(set(judges)) < len(judges):
+    names = list(map(str, judges))
+    if len(set(names)) < len(names):
         raise UsageError(
-            f"feedback_model has a name twice, {', '.join(judges)}, whose word would count twice; remove it"
+            f"feedback_model has a name twice, {', '.join(names)}, whose word would count twice; remove it"
         )
     if recipe.label.num_reasonings > 1 and not recipe.label.chain_of_thought:
         raise UsageError("label.num_reasonings needs label.chain_of_thought: true; set it, or leave num_reasonings out")
@@ -90,8 +91,9 @@ def pair_up(table: Table, revisions: Sequence[Revision], *, sl_cai: Path) -> lis
         of="prompt_id",
         finish=lambda found: [pair for pairs in found for pair in pairs],
     )
-    names = table.recipe.pairs_model or (SL_CAI,)
-    models = [str(sl_cai) if name == SL_CAI else model_name(name) for name in names]
+    given = table.recipe.pairs_model or (named(SL_CAI),)
+    names = list(map(str, given))
+    models = [it.model_copy(update={"name": str(sl_cai)}) if it.name == SL_CAI else it for it in given]
     if len(models) == 1:
         return table.ask("03-pairs", asking, model=models[0])
 
@@ -143,8 +145,8 @@ def label_pairs(table: Table, pairs: Sequence[Pair]) -> list[Comparison]:
             "flaws": flaws.counted(rows, recipe.critique.flaws),
         },
     )
-    names = recipe.feedback_model or (recipe.helpful_model,)
-    models = [model_name(name) for name in names]
+    models = recipe.feedback_model or (recipe.helpful_model,)
+    names = list(map(str, models))
     if len(models) == 1:
         return table.ask("04-label", replace(asking, finish=kept), model=models[0])
 
@@ -166,7 +168,7 @@ def _of_several(
     asking: Asking,
     *,
     parts: Mapping[str, Asking],
-    models: Sequence[str],
+    models: Sequence[NamedModel],
     together: Callable[[list[Any]], list[Any]],
 ) -> list[Any]:
     """Do a stage in parts, each by a model of its own, and put them together."""

@@ -24,8 +24,7 @@ from solon.constitution.schema import Constitution
 from solon.errors import UsageError
 from solon.evaluate.agreement import Told, known_answers
 from solon.recipe.hhh_file import Item, read_items
-from solon.recipe.inputs import model_name
-from solon.recipe.schema import ModelOptions
+from solon.recipe.named_model import ModelOptions, named
 from solon.recipe.work import Asking, Helper, Progress, ask, told_of
 from solon.records import Comparison, Conversation, rng
 from solon.runs import open_run, read_summary
@@ -97,7 +96,7 @@ def judge_hhh(
     )
     told = json.dumps({"file": Path(source).name, "items": len(items), **asdict(config)}, indent=2) + "\n"
     files = {"constitution.yaml": constitutions.text_of(config.constitution), "judge.json": told}
-    helper = Helper(model_name(config.model), ModelOptions(batch_size=batch_size))
+    helper = Helper(named(config.model), ModelOptions(batch_size=batch_size))
     with open_run(out, files=files) as run:
         ask(run, STAGE, asking, helper=helper, progress=progress)
     return read_summary(out / STAGE)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from solon.constitution.schema import Constitution
 from solon.errors import UsageError
+from solon.models import weights
+from solon.models.load import parse
 from solon.recipe.comparison_file import Comparisons, read_comparisons
 from solon.recipe.prompt_file import read_prompts
 from solon.recipe.schema import SANDBOX, SANDBOX_PROMPTS, Recipe
@@ -62,14 +64,23 @@ def model_name(name: str) -> str:
     return str(sandbox.model_path())
 
 
+def trained_model(recipe: Recipe) -> str:
+    """The name or the folder of the model that is trained."""
+    return model_name(parse((recipe.base_model or recipe.helpful_model).name).name)
+
+
 def unless_trainable(name: str) -> None:
     """Say at once that a model in a folder here cannot be trained to chat; one elsewhere is fetched by its stage.
 
     Raises:
-        UsageError: it has no chat template, and its tokenizer no end token or cannot be loaded.
+        UsageError: it is quantised, or has no chat template, and its tokenizer no end token or cannot be loaded.
     """
-    folder = Path(model_name(name))
-    if not folder.is_dir() or (folder / "chat_template.jinja").exists():
+    folder = Path(name)
+    if not folder.is_dir():
+        return
+    if method := weights.quantised(folder, name=name):
+        raise UsageError(f"{name} is quantised ({method}), and training begins with whole weights; give it unquantised")
+    if (folder / "chat_template.jinja").exists():
         return
     from solon.models.tokens import chat_tokenizer  # transformers takes seconds to import
 
@@ -91,9 +102,9 @@ def not_understood(recipe: Recipe, constitution: Constitution, *, judges: Iterab
     `judges` are the constitutions by which responses are compared.
     """
     asked: list[tuple[Constitution, str]] = []
-    if recipe.helpful_model == SANDBOX:
+    if recipe.helpful_model.name == SANDBOX:
         asked += [(constitution, "critique_request"), (constitution, "revision_request")]
-    if SANDBOX in (recipe.feedback_model or (recipe.helpful_model,)):
+    if SANDBOX in {model.name for model in recipe.feedback_model or (recipe.helpful_model,)}:
         asked += [(judge, "comparison_request") for judge in judges]
     if not asked:
         return []

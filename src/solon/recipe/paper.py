@@ -21,7 +21,8 @@ from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
 from solon.recipe import auditing, serving
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
-from solon.recipe.inputs import judge_of, model_name, read_inputs, unless_trainable
+from solon.recipe.inputs import judge_of, read_inputs, trained_model, unless_trainable
+from solon.recipe.named_model import NamedModel, named
 from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
 from solon.recipe.work import UNBOUNDED, Asking, Budget, Progress, Table, digest, told_of, weights
 from solon.records import Comparison, Judge, Response, Revision
@@ -63,7 +64,7 @@ def run(
     unless_able(constitution, recipe, until=until)
     inputs = read_inputs(recipe, limit=limit)
     servers = serving.asked(recipe, last=last, out=out)
-    for name, message, fix in serving.warnings(servers):
+    for name, message, fix in serving.warnings(recipe, servers):
         warn(f"{name}: {message}; {fix}")
     copies = {copy: constitutions.text_of(name) for name, copy in copies_of(recipe).items()}
     files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
@@ -96,6 +97,7 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
     """
     last = stage_named(until) if until else STAGES[-1]
     serving.unless_trained_here(recipe, trains=last >= "02-finetune")
+    serving.unless_found(recipe)
     where = f"the constitution {recipe.constitution}"
     if not constitution.for_revision:
         raise UsageError(f"{where} has no principle with a revision_request, which 01-critique needs; add one")
@@ -106,9 +108,9 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
             fix = "add one, or stop before with --until pairs"
             raise UsageError(f"{where} has no principle with a comparison_request, which 04-label needs; {fix}")
     if last >= "02-finetune":
-        base_model = recipe.base_model or recipe.helpful_model
+        base_model = trained_model(recipe)
         unless_trainable(base_model)
-        if (folder := Path(model_name(base_model))).is_dir():
+        if (folder := Path(base_model)).is_dir():
             for section in (section for stage, section in _TRAINED.items() if last >= stage):
                 lora.unless_there(getattr(recipe, section).lora, folder)
 
@@ -116,24 +118,23 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
 def _paper(table: Table) -> Iterator[str]:
     """Do one step after another; yield the name of each when it is complete."""
     recipe = table.recipe
-    helpful_model = model_name(recipe.helpful_model)
-    base_model = model_name(recipe.base_model or recipe.helpful_model)
+    base_model = trained_model(recipe)
     judge = judge_of(recipe.prompts, recipe.helpful_prompts)
 
     auditing.require(table)
-    revisions, sl_cai = yield from _supervised(table, helpful_model, base_model, judge)
+    revisions, sl_cai = yield from _supervised(table, base_model, judge)
     pairs = pair_up(table, revisions, sl_cai=sl_cai)
     yield "03-pairs"
     comparisons = [*label_pairs(table, pairs), *table.inputs.human_comparisons]
     yield "04-label"
     rl_cai = yield from _reinforced(table, comparisons, sl_cai, base_model, judge)
     if table.inputs.eval_prompts:
-        _evaluate(table, {"helpful-only": helpful_model, "sl-cai": str(sl_cai), "rl-cai": str(rl_cai)})
+        _evaluate(table, {"helpful-only": recipe.helpful_model, "sl-cai": named(sl_cai), "rl-cai": named(rl_cai)})
         yield "07-evaluate"
 
 
 def _supervised(
-    table: Table, helpful_model: str, base_model: str, judge: Judge | None
+    table: Table, base_model: str, judge: Judge | None
 ) -> Generator[str, None, tuple[list[Revision], Path]]:
     """Section 3: the helpful model criticises and revises its answers, the base model learns the revisions: SL-CAI."""
     recipe, constitution = table.recipe, table.constitution
@@ -148,7 +149,7 @@ def _supervised(
         settings=told_of(constitution, constitution.for_revision),
         summary=partial(_critique_summary, policies=recipe.critique.flaws, judge=judge, notes=table.inputs.notes),
     )
-    revisions = table.ask("01-critique", critique, model=helpful_model)
+    revisions = table.ask("01-critique", critique, model=recipe.helpful_model)
     yield "01-critique"
 
     sl_cai = table.train(
@@ -191,14 +192,14 @@ def _reinforced(
     return rl_cai
 
 
-def _evaluate(table: Table, models: dict[str, str]) -> None:
+def _evaluate(table: Table, models: dict[str, NamedModel]) -> None:
     """Have every model answer the held-out prompts, and a judge, if there is one, say what the answers are."""
     recipe, prompts = table.recipe, table.inputs.eval_prompts
     judge = judge_of(recipe.eval_prompts)
     settings = {"config": asdict(recipe.evaluate), "input": digest(prompts), "judge": judge is not None}
     stage = table.run.stage("07-evaluate", settings)
     answers: list[Response] = []
-    for model, name in models.items():
+    for model, who in models.items():
         asking = Asking(
             rows=prompts,
             chain=partial(sample_response, model=model),
@@ -208,7 +209,7 @@ def _evaluate(table: Table, models: dict[str, str]) -> None:
             settings={"judge": judge is not None},
             finish=partial(judge_rows, judge=judge) if judge else list,
         )
-        answers += table.ask(f"07-evaluate/{model}", asking, model=name)
+        answers += table.ask(f"07-evaluate/{model}", asking, model=who)
     if not stage.complete:
         if judge:
             write_whole(stage.folder / "metrics.json", pretty(metrics(answers)))

@@ -1,8 +1,8 @@
 """What a recipe is: the inputs of a run, its models, and a section of settings for each stage."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from math import inf, isfinite
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapSerializer
 
 from solon.constitution import load as constitutions
 from solon.constitution.validate import nearest, validated
@@ -18,7 +18,7 @@ from solon.constitution.yaml_file import Document, parse_yaml, read_yaml
 from solon.errors import UsageError
 from solon.evaluate.audit import AuditConfig
 from solon.evaluate.sample import SampleConfig
-from solon.prompts import FormChoice
+from solon.recipe.named_model import Count, ModelOptions, Named, NamedModel
 from solon.stages.critique import CritiqueConfig
 from solon.stages.finetune import FinetuneConfig
 from solon.stages.label import LabelConfig
@@ -40,48 +40,20 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 def _listed(given: Any) -> Any:
-    if isinstance(given, str):
+    if isinstance(given, str | dict):
         return (given,)
     return tuple(given) if isinstance(given, list) else given  # what a validator returns is no longer read as JSON
 
 
-Names = Annotated[
-    tuple[Name, ...],
+_OneOrMore = (
     Field(min_length=1),
     BeforeValidator(_listed),
-    PlainSerializer(lambda names: names[0] if len(names) == 1 else list(names)),
-]
+    WrapSerializer(lambda each, dumped: told[0] if len(told := list(dumped(each))) == 1 else told),
+)
+Names = Annotated[tuple[Name, ...], *_OneOrMore]
 """A name, or a list of them."""
-Count = Annotated[int, Field(ge=1)]
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """How models that are asked are loaded; the training stages have settings of their own.
-
-    The first four are those of models on this machine, the others of servers.
-    """
-
-    batch_size: int = 128
-    """Questions computed together; less needs less memory. The answers depend on it in their last bits."""
-    threads: int | None = None
-    """None takes torch's own choice, all cores."""
-    device: str | None = None
-    """ "cpu", "cuda", "cuda:1"; None takes a GPU if there is one."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
-    """None takes float32 on the CPU, and the model's own on a GPU."""
-
-    concurrency: int = 64
-    """The most questions under way at once. One that has no room for them says so, and is asked fewer."""
-    form: FormChoice = "auto"
-    """In "chat" turns or the paper's "transcript"; "auto" takes the turns where the server has a chat template."""
-    timeout: float = 600.0
-    """Seconds for one question, in all: 512 tokens at one a second, and some time in a queue."""
-    api_key_env: str | Mapping[str, str] = "OPENAI_API_KEY"
-    """The environment variable that holds the key, if there is one; or of several servers that of each, by its host
-    (and port): {api.example.com: EXAMPLE_KEY}. The others are then sent none."""
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
-    """More fields of each question, e.g. {chat_template_kwargs: {enable_thinking: false}}."""
+Models = Annotated[tuple[Named, ...], *_OneOrMore]
+"""A model, or a list of them."""
 
 
 class Recipe(BaseModel):
@@ -114,16 +86,17 @@ class Recipe(BaseModel):
     human_turns: Literal["last", "all"] = "last"
     """Of a conversation that others made the last human turn is a prompt, or each is, as in the paper (section 3.2)."""
 
-    helpful_model: Name
-    """Answers, criticises and revises: "sandbox", a name on the Hugging Face Hub, the path of a folder, or a server,
-    "openai:http://localhost:8000/v1#NAME"."""
-    base_model: Name | None = None
+    helpful_model: Named
+    """Answers, criticises and revises: "sandbox", a name on the Hugging Face Hub, the path of a folder, a server,
+    "openai:http://localhost:8000/v1#NAME", or a class of one's own, "package.module:Class"; or a mapping of that as
+    `name` and of options for this model alone, as in `models`."""
+    base_model: Named | None = None
     """Is finetuned, and becomes the preference model; None takes the helpful model. The paper: the pretrained one. One
     without a chat template learns the paper's transcript as one. No server."""
-    pairs_model: Names | None = None
+    pairs_model: Models | None = None
     """Samples the responses that are compared; of several, each the one at its place. "sl-cai" is the finetuned model,
     which None takes, as the paper does."""
-    feedback_model: Names | None = None
+    feedback_model: Models | None = None
     """Compares; None takes the helpful model. Of several, each compares every pair, and the label is the mean."""
     feedback_constitution: Names | None = None
     """By which is compared, one constitution or more; None takes that of the run."""
@@ -185,13 +158,25 @@ def to_yaml(recipe: Recipe, *, folder: Path) -> str:
     """
     copies = copies_of(recipe)
     built_in = constitutions.builtins()
-    told = _renamed(
+    here = _renamed(
         recipe,
         constitution=lambda name: name if name in built_in else copies[name],
         prompts=lambda path: os.path.relpath(path, folder),
         model=lambda name: os.path.relpath(name, folder) if Path(name).exists() else name,
-    ).model_dump(mode="json", exclude={"models": REACHING})
+    )
+    told = here.model_dump(mode="json", exclude={"models": REACHING})
+    told |= {key: _without(REACHING, told[key]) for key in MODELS}
     return "# Every setting of this run.\n" + str(yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
+
+
+def _without(keys: Container[str], model: Any) -> Any:
+    """A model, or several, without some of the options beside their names."""
+    if isinstance(model, list):
+        return [_without(keys, each) for each in model]
+    if not isinstance(model, dict):
+        return model
+    kept = {key: value for key, value in model.items() if key not in keys}
+    return kept if kept.keys() > {"name"} else kept["name"]
 
 
 def copies_of(recipe: Recipe) -> dict[str, str]:
@@ -245,20 +230,20 @@ def _renamed(
 ) -> Recipe:
     """The recipe with other names for what it takes from elsewhere."""
 
-    def renamed_model(name: str) -> str:
-        return name if name in (SANDBOX, SL_CAI) else model(name)
+    def renamed(of: NamedModel) -> NamedModel:
+        changed = {} if of.name in (SANDBOX, SL_CAI) else {"name": model(of.name)}
+        return of.model_copy(update=changed | ({"adapter": model(of.adapter)} if of.adapter else {}))
 
     changed: dict[str, Any] = {"constitution": constitution(recipe.constitution)}
     for key in SOURCES:
         if _is_path(given := getattr(recipe, key)):
             changed[key] = prompts(given)
-    for keys, rename in ((LABELLED_BY, constitution), (MODELS, renamed_model)):
-        for key in keys:
-            given = getattr(recipe, key)
-            if isinstance(given, str):
-                changed[key] = rename(given)
-            elif given is not None:
-                changed[key] = tuple(map(rename, given))
+    for key in LABELLED_BY:
+        if (given := getattr(recipe, key)) is not None:
+            changed[key] = tuple(map(constitution, given))
+    for key in MODELS:
+        if (given := getattr(recipe, key)) is not None:
+            changed[key] = renamed(given) if isinstance(given, NamedModel) else tuple(map(renamed, given))
     return recipe.model_copy(update=changed)
 
 
@@ -272,6 +257,8 @@ def _with(recipe: Recipe, place: tuple[str | int, ...], value: Any) -> dict[str,
     for number, key in enumerate(place[:-1], 1):
         if within.get(key) is None:
             within[key] = {}
+        if key in MODELS and isinstance(within[key], str):
+            within[key] = {"name": within[key]}
         within = within[key]
         if not isinstance(within, dict):
             raise UsageError(f"--set {'.'.join(map(str, place))}: {'.'.join(map(str, place[:number]))} has no keys")
@@ -283,11 +270,10 @@ _AT_LEAST_ONE = (1, inf)
 _SHARE = (0, 1)
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
-    **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads", "concurrency"), _AT_LEAST_ONE),
+    **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads"), _AT_LEAST_ONE),
     **dict.fromkeys(("upto", "most", "num_helpful_responses", "num_models", "rank", "alpha"), _AT_LEAST_ONE),
     **dict.fromkeys(("num_principles", "num_reasonings", "votes", "num_pairs"), _AT_LEAST_ONE),
     "num_responses": (2, inf),
-    "timeout": (1, 86_400),
     "helpful_ratio": (0, inf),
     "human_ratio": (0, inf),
     "margin_scale": (0, inf),
@@ -309,7 +295,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 def _out_of_range(document: Document) -> Iterator[tuple[int, str]]:
     """Say which numbers of the sections cannot work; whether they are numbers at all is asked elsewhere."""
     data = document.data if isinstance(document.data, dict) else {}
-    for section in ("models", *SECTIONS):
+    for section in SECTIONS:
         for place, value in _leaves(data.get(section), (section,)):
             low, high = _RANGES.get(place[-1], (-inf, inf))
             for number in value if isinstance(value, list) else [value]:

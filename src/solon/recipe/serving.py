@@ -1,4 +1,4 @@
-"""Models behind servers: what they cannot be, and what they must be able to do, said before anything is spent."""
+"""Models that are not files: what servers and code cannot be, and must be able to do, said before anything is spent."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -6,57 +6,63 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from solon.errors import UsageError
-from solon.models import openai
+from solon.models import openai, own
 from solon.models.load import is_server, parse
 from solon.models.probe import Probed
+from solon.recipe.named_model import NamedModel
 from solon.recipe.schema import MODELS, Recipe
 from solon.recipe.work import Helper
 
 
 def unless_trained_here(recipe: Recipe, *, trains: bool) -> None:
-    """Say at once where a model that is to be trained is behind a server, or no server is named.
+    """Say at once where a model that is to be trained cannot be.
 
     Raises:
-        UsageError: which, and what to do.
+        UsageError: why, and what to do.
     """
-    for key in MODELS:
-        given = getattr(recipe, key)
-        for name in (given,) if isinstance(given, str) else given or ():
-            if is_server(name):
-                parse(name)
-    if recipe.base_model is not None and is_server(recipe.base_model):
+    if recipe.base_model is not None and (why := untrainable(recipe.base_model)):
+        raise UsageError(f"base_model is {recipe.base_model}, and {why}; name a model on this machine")
+    if trains and recipe.base_model is None and (why := untrainable(recipe.helpful_model)):
         raise UsageError(
-            f"base_model is {recipe.base_model}, and a server trains nothing; name a model on this machine"
-        )
-    if trains and recipe.base_model is None and is_server(recipe.helpful_model):
-        raise UsageError(
-            f"helpful_model is {recipe.helpful_model}, and a server trains nothing; add a `base_model` on this machine "
-            "that is finetuned in its place, or stop before with --until critique"
+            f"helpful_model is {recipe.helpful_model}, and {why}; add a `base_model` on this machine that is finetuned "
+            "in its place, or stop before with --until critique"
         )
 
 
-def asked(recipe: Recipe, *, last: str, out: Path) -> dict[str, Helper]:
+def untrainable(model: NamedModel) -> str | None:
+    """Why a model cannot be trained, if it cannot."""
+    backend = parse(model.name).backend
+    what = {"openai": "a server", "own": "code of your own", "fake": "a fake"}.get(backend, f"{backend}:")
+    if backend != "transformers":
+        return f"{what} trains nothing"
+    return (
+        "training begins with a whole model, without an adapter: merge it (docs/models.md)" if model.adapter else None
+    )
+
+
+def asked(recipe: Recipe, *, last: str, out: Path) -> dict[NamedModel, Helper]:
     """The servers of the stages up to `last`, those that are complete in `out` aside, once they said what they can do.
 
     Raises:
         UsageError: one cannot do what its stage needs; says what else can be done.
         ModelError: one cannot be reached, or does not answer.
     """
-    stages: dict[str, list[str]] = {
+    stages: dict[str, list[NamedModel]] = {
         "01-critique": [recipe.helpful_model],
         "03-pairs": list(recipe.pairs_model or ()),
         "04-label": list(recipe.feedback_model or (recipe.helpful_model,)),
         "07-evaluate": [recipe.helpful_model] if recipe.eval_prompts else [],
     }
-    found: dict[str, Helper] = {}
-    for stage, names in stages.items():
+    found: dict[NamedModel, Helper] = {}
+    for stage, models in stages.items():
         if stage > last or (out / stage / "summary.json").exists():
             continue
-        for name in filter(is_server, names):
-            helper = found.setdefault(name, Helper(name, recipe.models))
-            can = probed(helper)
+        for model in models:
+            if not is_server(model.name):
+                continue
+            can = probed(found.setdefault(model, Helper(model, recipe.models)))
             if stage == "04-label" and recipe.label.votes is None:
-                _unless_choosing(name, can)
+                _unless_choosing(model.name, can)
     return found
 
 
@@ -67,14 +73,33 @@ def probed(server: Helper) -> Probed:
     return model.probed
 
 
-def warnings(servers: Mapping[str, Helper]) -> list[tuple[str, str, str]]:
-    """What a person should know of the servers: the name of one, what it is, and what to do."""
-    found = [(name, message, fix) for name, server in servers.items() for message, fix in probed(server).warnings()]
-    for name in servers:
+def warnings(recipe: Recipe, servers: Mapping[NamedModel, Helper]) -> list[tuple[str, str, str]]:
+    """What a person should know of servers and of code: the name of one, what it is, and what to do."""
+    names = {model.name: server for model, server in servers.items()}
+    found = [(name, message, fix) for name, server in names.items() for message, fix in probed(server).warnings()]
+    for name in names:
         url = urlsplit(openai.parts(parse(name).name)[0])
         if url.scheme == "http" and not _is_here(url.hostname or ""):
             found.append((name, "all that is sent can be read on the way, the key too", "give a URL with https"))
+    for name in _own(recipe):
+        found.append((name, f"is code, and runs: {own.source(name)}", "read it first if it is not yours"))
     return found
+
+
+def unless_found(recipe: Recipe) -> None:
+    """Import the classes that the recipe names as models.
+
+    Raises:
+        UsageError: there is no such class, or it lacks something.
+    """
+    for name in _own(recipe):
+        own.find(name)
+
+
+def _own(recipe: Recipe) -> list[str]:
+    given = (getattr(recipe, key) or () for key in MODELS)
+    models = [model for each in given for model in (each if isinstance(each, tuple) else (each,))]
+    return list(dict.fromkeys(model.name for model in models if parse(model.name).backend == "own"))
 
 
 def _unless_choosing(name: str, probed: Probed) -> None:

@@ -17,8 +17,9 @@ from solon.models import load as models
 from solon.models.base import Model, Server
 from solon.models.drivers import Answered, Journal, drive
 from solon.prompts import FormName
-from solon.recipe.inputs import Inputs
-from solon.recipe.schema import ModelOptions, Recipe
+from solon.recipe.inputs import Inputs, model_name
+from solon.recipe.named_model import ModelOptions, NamedModel
+from solon.recipe.schema import Recipe
 from solon.runs import Run, Stage
 
 Progress = Callable[[str, int, int], None]
@@ -27,24 +28,24 @@ Row = Mapping[str, Any]
 
 
 class Helper:
-    """A model by its name, loaded when it is first needed."""
+    """A model that a recipe names, loaded when it is first needed."""
 
-    def __init__(self, name: str, options: ModelOptions):
-        self.name = name
+    def __init__(self, named: NamedModel, options: ModelOptions):
+        self.named = named.model_copy(update={"name": model_name(named.name)})
         self.options = options
 
     @cached_property
     def model(self) -> Model | Server:
         """The model itself."""
-        spec = models.parse(self.name)
-        given = {key: getattr(self.options, key) for key in models.OPTIONS[spec.backend]}
-        return models.load(replace(spec, options={key: value for key, value in given.items() if value is not None}))
+        return models.load(self.named.spec(self.options))
 
     @property
     def identity(self) -> dict[str, Any]:
         """All that decides what it answers. A folder is known by what is in it, not by where it lies."""
         identity = self.model.identity
-        known = {key: value for key, value in identity.items() if key != "name" or not Path(self.name).is_dir()}
+        known = {
+            key: value for key, value in identity.items() if key != "name" or not Path(self.named.spec().name).is_dir()
+        }
         return {**known, "form": self.model.form}
 
 
@@ -109,10 +110,10 @@ class Table:
     run: Run
     progress: Progress
     budget: Budget = UNBOUNDED
-    servers: Mapping[str, Helper] = field(default_factory=dict)
-    """Those that were asked already what they can do, by the names of their models."""
+    servers: Mapping[NamedModel, Helper] = field(default_factory=dict)
+    """Those that were asked already what they can do."""
 
-    def ask(self, name: str, asking: Asking, *, model: str) -> list[Any]:
+    def ask(self, name: str, asking: Asking, *, model: NamedModel) -> list[Any]:
         """Do a stage that asks `model`, by the name of its folder, and return its rows."""
         helper = self.servers.get(model) or Helper(model, self.recipe.models)
         return ask(self.run, name, asking, helper=helper, progress=self.progress, budget=self.budget)
