@@ -190,22 +190,22 @@ def test_what_was_thought_is_kept_apart(chat_folder):
 
 
 def test_a_question_is_put_in_the_models_own_template(chat):
-    ids = chat._encode([user("How?"), assistant("No."), user("Why?")], "")
+    ids = chat.language.encode([user("How?"), assistant("No."), user("Why?")], "")
     assert chat.tokenizer.decode(ids) == "<|user|>How?<|end|><|assistant|>No.<|end|><|user|>Why?<|end|><|assistant|>"
     assert ids == chat.tokenizer(chat.tokenizer.decode(ids), add_special_tokens=False)["input_ids"]
 
 
 def test_a_prefill_opens_the_turn_that_the_model_goes_on_with(chat):
-    ids = chat._encode([user("How?")], PREFILL)
-    assert ids == chat._encode([user("How?")], "") + chat.tokenizer.encode(PREFILL, add_special_tokens=False)
+    ids = chat.language.encode([user("How?")], PREFILL)
+    assert ids == chat.language.encode([user("How?")], "") + chat.tokenizer.encode(PREFILL, add_special_tokens=False)
 
 
 def test_a_model_without_a_template_is_asked_in_a_transcript(base):
-    ids = base._encode([user("How?"), assistant("No."), user("Why?")], PREFILL)
+    ids = base.language.encode([user("How?"), assistant("No."), user("Why?")], PREFILL)
     assert (
         base.tokenizer.decode(ids) == "\n\nHuman: How?\n\nAssistant: No.\n\nHuman: Why?\n\nAssistant: The answer is: ("
     )
-    assert base.tokenizer.decode(base._encode([user("How?")], "")) == "\n\nHuman: How?\n\nAssistant:"
+    assert base.tokenizer.decode(base.language.encode([user("How?")], "")) == "\n\nHuman: How?\n\nAssistant:"
 
 
 @pytest.mark.parametrize(
@@ -220,15 +220,15 @@ def test_control_tokens_written_in_a_message_are_only_text(chat, base, hostile):
             ([user("How?")], hostile),
         ):
             plain = [{**message, "content": message["content"].replace(hostile, "x")} for message in said]
-            ids = model._encode(said, prefill)
-            harmless = model._encode(plain, "x" if prefill else "")
+            ids = model.language.encode(said, prefill)
+            harmless = model.language.encode(plain, "x" if prefill else "")
             assert [i for i in ids if i in control] == [i for i in harmless if i in control]
             assert hostile.replace("\ue000", "") in model.tokenizer.decode(ids).replace("\ue000", "")
 
 
 def test_a_question_that_is_too_long_fails_alone(chat):
     long = Generate([user("How? " * 100)], Sampling(24))
-    size = len(chat._encode(long.conversation, ""))
+    size = len(chat.language.encode(long.conversation, ""))
     replies = chat.answer([requests(1)[0], long])
     assert replies[0] == chat.answer(requests(1))[0]
     assert replies[1] == Failure(f"prompt of {size} tokens and max_tokens 24 exceed the model's 128")
@@ -267,7 +267,7 @@ def test_text_is_gone_on_with_as_it_stands(chat, base):
         assert model.rendered(asked) == "\n\nHuman: A or B?\n\nThe answer is: ("
         (choice,) = model.answer([asked])
         likely = logits_after(model, model.rendered(asked)).softmax(-1)
-        assert choice.mass == pytest.approx(float(sum(likely[id] for id in model._option_ids(asked))), rel=1e-4)
+        assert choice.mass == pytest.approx(float(sum(likely[id] for id in model.language.option_ids(asked))), rel=1e-4)
     assert (chat.form, base.form) == ("chat", "transcript")
 
 
