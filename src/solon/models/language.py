@@ -31,7 +31,7 @@ class Language:
         self.is_chat: bool = tokenizer.chat_template is not None
         if self.is_chat:
             _check_template(tokenizer, name)
-        self._takes_system = not self.is_chat or _shows(tokenizer, [system("Solon?"), user("?")])
+        self.takes_system = not self.is_chat or _shows(tokenizer, [system("Solon?"), user("?")])
         self._end_of_thinking: int | None = tokenizer.added_tokens_encoder.get("</think>")
         self._options: dict[tuple[tuple[str, ...], str, bool], list[int]] = {}
 
@@ -59,7 +59,7 @@ class Language:
 
     def encode(self, asked: Asked, prefill: str = "") -> list[int]:
         """The tokens up to and with the prefill."""
-        return encode(self.tokenizer, asked, prefill, takes_system=self._takes_system)
+        return encode(self.tokenizer, asked, prefill, takes_system=self.takes_system)
 
     def option_ids(self, request: Choose) -> list[int]:
         """The token of each option after the prefill, which must be one of its own and leave the prefill's as they are.

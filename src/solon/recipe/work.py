@@ -37,7 +37,7 @@ class Helper:
     def model(self) -> Model | Server:
         """The model itself."""
         spec = models.parse(self.name)
-        given = {key: getattr(self.options, key) for key in models.OPTIONS[spec.backend]}
+        given = {key: getattr(self.options, key, None) for key in models.OPTIONS[spec.backend]}
         return models.load(replace(spec, options={key: value for key, value in given.items() if value is not None}))
 
     @property
