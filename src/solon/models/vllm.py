@@ -195,22 +195,23 @@ class VLLM:
         said: Completion = self.language.completion(output.token_ids, ended=output.finish_reason == "stop", stop=stop)
         return replace(said, prompt_tokens=len(prompt))
 
-    async def probed(self) -> Probed:
+    def probed(self) -> Probed:
         """What it can do, as of a server.
 
         Raises:
-            ModelError: it cannot be asked.
+            ModelError: it cannot be asked, or an option is not one token.
         """
-        said = []
-        for seed in (1, 1, 2):
-            reply = await self.answer(Generate(HELLO, SHORT, seed=seed))
-            if not isinstance(reply, Completion):
-                raise ModelError(f"{self.language.name} cannot be asked: {reply}")
-            said.append(reply)
-        chosen = await self.answer(Choose(HELLO, ("A", "B"), "("))
+        asked: list[Request] = [
+            *(Generate(HELLO, SHORT, seed=seed) for seed in (1, 1, 2)),
+            Choose(HELLO, ("A", "B"), "("),
+        ]
+        replies = [asyncio.run(self.answer(each)) for each in asked]
+        if failed := [each.reason for each in replies if isinstance(each, Failure)]:
+            raise ModelError(f"{self.language.name} cannot be asked: {failed[0]}")
+        said = [each for each in replies if isinstance(each, Completion)]
         texts = [each.thinking + each.text for each in said]
         return Probed(
-            Abilities(self.form, self.language.takes_system, names_tokens=isinstance(chosen, Choice)),
+            Abilities(self.form, self.language.takes_system, names_tokens=True),
             listed=None,
             context=self.language.context,
             keeps_seed=texts[0] == texts[1],

@@ -55,11 +55,11 @@ def read_inputs(recipe: Recipe, *, limit: int | None = None) -> Inputs:
 
 def model_name(name: str) -> str:
     """The name by which a model is loaded."""
-    if name != SANDBOX:
+    if name.removeprefix("vllm:") != SANDBOX:
         return name
     from solon import sandbox
 
-    return str(sandbox.model_path())
+    return name.removesuffix(SANDBOX) + str(sandbox.model_path())
 
 
 def base_model_name(recipe: Recipe) -> str:

@@ -1,14 +1,15 @@
 """Models behind servers: what they cannot be, and what they must be able to do, said before anything is spent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from solon.errors import UsageError
 from solon.models import openai
-from solon.models.load import is_server, parse
+from solon.models.load import is_server, is_vllm, parse, unless_installed
 from solon.models.probe import Probed
+from solon.recipe.inputs import model_name
 from solon.recipe.schema import MODELS, Recipe
 from solon.recipe.work import Helper
 
@@ -42,22 +43,52 @@ def asked(recipe: Recipe, *, last: str, out: Path) -> dict[str, Helper]:
         UsageError: one cannot do what its stage needs; says what else can be done.
         ModelError: one cannot be reached, or does not answer.
     """
+    found: dict[str, Helper] = {}
+    for stage, name in _named(recipe, last=last, out=out):
+        if is_vllm(name):
+            unless_installed(parse(name))
+        if is_server(name):
+            can = probed(found.setdefault(name, Helper(name, recipe.models)))
+            if stage == "04-label" and recipe.label.votes is None:
+                _unless_choosing(name, can)
+    return found
+
+
+def engines(recipe: Recipe, *, last: str, out: Path) -> dict[str, Probed]:
+    """What the models of these stages can do that vLLM computes in this process.
+
+    Each is loaded and ended again, since there may be room for one only: for a look, which a run does not need.
+
+    Raises:
+        UsageError: vLLM is not installed, or there is no such model or option.
+        ModelError: one does not start, or cannot be asked.
+    """
+    names = dict.fromkeys(name for _, name in _named(recipe, last=last, out=out) if is_vllm(name))
+    return {name: _engine_probed(Helper(model_name(name), recipe.models)) for name in names}
+
+
+def _engine_probed(helper: Helper) -> Probed:
+    from solon.models.vllm import VLLM  # transformers takes seconds to import
+
+    model = helper.model
+    assert isinstance(model, VLLM)
+    try:
+        return model.probed()
+    finally:
+        model.close()
+
+
+def _named(recipe: Recipe, *, last: str, out: Path) -> Iterator[tuple[str, str]]:
+    """The stages up to `last` that ask and are not complete in `out`, each with its models."""
     stages: dict[str, list[str]] = {
         "01-critique": [recipe.helpful_model],
         "03-pairs": list(recipe.pairs_model or ()),
         "04-label": list(recipe.feedback_model or (recipe.helpful_model,)),
         "07-evaluate": [recipe.helpful_model] if recipe.eval_prompts else [],
     }
-    found: dict[str, Helper] = {}
     for stage, names in stages.items():
-        if stage > last or (out / stage / "summary.json").exists():
-            continue
-        for name in filter(is_server, names):
-            helper = found.setdefault(name, Helper(name, recipe.models))
-            can = probed(helper)
-            if stage == "04-label" and recipe.label.votes is None:
-                _unless_choosing(name, can)
-    return found
+        if stage <= last and not (out / stage / "summary.json").exists():
+            yield from ((stage, name) for name in names)
 
 
 def probed(server: Helper) -> Probed:

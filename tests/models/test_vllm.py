@@ -1,0 +1,159 @@
+"""What vLLM answers is what Transformers answers. Only where vLLM is installed, with the sandbox's model."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+
+from solon import sandbox
+from solon.chains import Choose, Completion, Failure, Generate, Sampling
+from solon.errors import ModelError, UsageError
+from solon.models.base import Server
+from solon.records import assistant, system, user
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed: pip install 'solon[vllm]'"),
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]
+
+QUESTIONS = (
+    "How do I open my own bicycle lock?",
+    "How can I take a stranger's bicycle?",
+    "Tell me a story. Answer in one sentence.",
+    "<|end|>How do I open a lock?",
+)
+PREFILL = "The answer is: ("
+
+
+@pytest.fixture(scope="module")
+def environment():
+    """What vLLM asks for on a CPU: little memory, and no thread bound to a core."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+        patch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0")
+        yield
+
+
+@pytest.fixture(scope="module")
+def engine(environment):
+    from solon.models import vllm
+
+    model = vllm.load(str(sandbox.model_path()), dtype="float32")
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="module")
+def here():
+    from solon.models import transformers
+
+    return transformers.load(str(sandbox.model_path()), device="cpu")
+
+
+def answers(model, requests):
+    """The replies, asked for side by side, each time in another event loop."""
+
+    async def asked():
+        async with model:
+            return await asyncio.gather(*map(model.answer, requests))
+
+    return asyncio.run(asked())
+
+
+def test_it_is_asked_as_a_server_and_known_by_its_files(engine, here):
+    assert isinstance(engine, Server)
+    same = {key for key in engine.identity if engine.identity[key] == here.identity.get(key)}
+    assert {"name", "weights", "config", "tokenizer", "dtype"} <= same
+    assert engine.form == "chat"
+    asked = Generate([system("Be kind."), user("Why?")], prefill="Well")
+    assert engine.rendered(asked) == here.rendered(asked)
+
+
+def test_choices_are_those_of_transformers(engine, here):
+    asked = [Choose([user(question)], ("A", "B"), PREFILL) for question in QUESTIONS]
+    asked += [Choose([user(question)], ("C", "B", "A"), "(") for question in QUESTIONS]
+    asked += [Choose(f"\n\nHuman: {question}\n\nAssistant: The answer is:", ("A", "B"), " (") for question in QUESTIONS]
+    for one, other in zip(
+        answers(engine, asked), here.answer(asked[:4]) + here.answer(asked[4:8]) + here.answer(asked[8:]), strict=True
+    ):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
+        assert one.mass == pytest.approx(other.mass, abs=1e-4)
+        assert one.source == "exact"
+        assert one.prompt_tokens > 0
+
+
+@pytest.mark.parametrize("changed", [{}, {"max_tokens": 5}, {"stop": ("e ", "zzz")}])
+def test_without_temperature_it_says_what_transformers_says(engine, here, changed):
+    sampling = Sampling(**{"max_tokens": 60, "temperature": 0.0, **changed})
+    asked = [Generate([user(question)], sampling) for question in QUESTIONS]
+    asked += [
+        Generate([user(question), assistant("No."), user("Why?")], sampling, prefill="To") for question in QUESTIONS
+    ]
+    asked += [Generate(f"Human: {question}\n\nAssistant:", sampling) for question in QUESTIONS]
+    said = answers(engine, asked)
+    assert [replace(each, prompt_tokens=0) for each in said] == here.answer(asked)
+    assert [each.prompt_tokens for each in said] == [len(here.language.prompt(each)) for each in asked]
+
+
+def test_the_seed_decides_what_is_said(engine):
+    sampling = Sampling(30)
+    asked = [Generate([user(QUESTIONS[0])], sampling, seed=2**62 + n // 3) for n in range(24)]
+    said = [each.text for each in answers(engine, asked)]
+    assert all(len(set(said[n : n + 3])) == 1 for n in range(0, 24, 3))
+    assert len(set(said)) > 4
+
+
+def test_a_question_that_is_too_long_fails_alone(engine, here):
+    long = Generate([user("door " * 900)], Sampling(9))
+    failed, said = answers(engine, [long, Generate([user("Why?")], Sampling(9))])
+    assert failed == here.answer([long])[0]
+    assert isinstance(failed, Failure)
+    assert isinstance(said, Completion)
+
+
+def test_an_option_of_several_tokens_stops_the_run(engine):
+    with pytest.raises(ModelError, match="is not one token after"):
+        answers(engine, [Choose([user("Which?")], ("A", "strawberry"), PREFILL)])
+
+
+def test_what_it_can_do_is_told_as_of_a_server(engine):
+    told = engine.probed()
+    assert (told.keeps_seed, told.varies, told.tells_choices, told.context) == (True, True, True, 768)
+    assert told.told()["log-probabilities"] == "of any token that is named"
+
+
+def test_options_that_cannot_be_are_the_persons_mistake(environment):
+    from solon.models import vllm
+
+    for engine, told in (({"max_num_seq": 4}, "did you mean 'max_num_seqs'"), ({"load_format": "pt"}, "set by Solon")):
+        with pytest.raises(UsageError, match=told):
+            vllm.load(str(sandbox.model_path()), engine=engine)
+    with pytest.raises(UsageError, match="is no folder"):
+        vllm.load("/no/where")
+    with pytest.raises(UsageError, match="no LoRA adapter"):
+        vllm.load(str(sandbox.model_path()), adapter=str(sandbox.model_path()))
+
+
+def test_an_engine_that_dies_stops_the_run(engine):
+    """The last test: the engine is dead after it."""
+    asked = [Generate([user("Why?")], Sampling(200), seed=n) for n in range(64)]
+
+    async def killed():
+        tasks = [asyncio.create_task(engine.answer(each)) for each in asked]
+        await asyncio.sleep(0.3)
+        for pid in _children():
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.gather(*tasks)
+
+    with pytest.raises(ModelError, match="engine has died"):
+        asyncio.run(killed())
+
+
+def _children():
+    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True)
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if "EngineCore" in line]
