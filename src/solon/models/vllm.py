@@ -10,6 +10,7 @@ too, and rarely a token with them: a run that is done again can differ in a few 
 
 import asyncio
 import atexit
+import gc
 import json
 import math
 import os
@@ -290,7 +291,8 @@ class _Engine:
         self._thread.join(10)
         self._loop.close()
         self._engine.shutdown(timeout=10)
-        self._engine = None  # whose own end would come when the modules it needs are gone
+        self._engine = None
+        gc.collect()  # else its own end would come when the modules that it needs are gone
 
 
 def _identity(engine: Any, folder: Path, adapter: Path | None) -> dict[str, Any]:
