@@ -43,7 +43,7 @@ def environment():
 def engine(environment):
     from solon.models import vllm
 
-    model = vllm.load(str(sandbox.model_path()), dtype="float32")
+    model = vllm.load(str(sandbox.model_path()), dtype="float32", engine={"enforce_eager": True})
     yield model
     model.close()
 
@@ -137,6 +137,32 @@ def test_options_that_cannot_be_are_the_persons_mistake(environment):
         vllm.load("/no/where")
     with pytest.raises(UsageError, match="no LoRA adapter"):
         vllm.load(str(sandbox.model_path()), adapter=str(sandbox.model_path()))
+
+
+def test_an_adapter_changes_the_answers_as_it_does_when_it_is_merged(environment, tmp_path):
+    torch = pytest.importorskip("torch")
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from solon.models import transformers, vllm
+
+    path, merged, adapter = str(sandbox.model_path()), tmp_path / "merged", tmp_path / "adapter"
+    config = peft.LoraConfig(r=4, target_modules=["q_proj", "o_proj", "down_proj"], init_lora_weights=False)
+    torch.manual_seed(0)
+    learned = peft.get_peft_model(AutoModelForCausalLM.from_pretrained(path), config)
+    learned.save_pretrained(adapter)
+    learned.merge_and_unload().save_pretrained(merged)
+    AutoTokenizer.from_pretrained(path).save_pretrained(merged)
+
+    asked = [Choose([user(question)], ("A", "B"), PREFILL) for question in QUESTIONS]
+    expected, plain = (transformers.load(str(name), device="cpu").answer(asked) for name in (merged, path))
+    model = vllm.load(path, adapter=str(adapter), dtype="float32", engine={"enforce_eager": True})
+    found = answers(model, asked)
+    model.close()
+    assert "adapter" in model.identity
+    for one, other, before in zip(found, expected, plain, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
+        assert one.probabilities != pytest.approx(before.probabilities, abs=1e-2)
 
 
 def test_an_engine_that_dies_stops_the_run(engine):

@@ -7,6 +7,7 @@ template is asked in the paper's "Human: … Assistant:" transcript, where nothi
 inside a response for a turn.
 """
 
+import inspect
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -115,6 +116,11 @@ class Language:
 
 
 def _check_template(tokenizer: Any, name: str) -> None:
+    if "sanitize_control_tokens" not in inspect.signature(tokenizer.apply_chat_template).parameters:
+        raise UsageError(
+            "This Transformers is too old: with it, text in a message could pass for a control token; "
+            "pip install --no-deps 'transformers>=5.20'"
+        )
     try:
         shown = tokenizer.apply_chat_template([user("Solon?")], tokenize=False, add_generation_prompt=True)
     except (ValueError, jinja2.TemplateError) as error:

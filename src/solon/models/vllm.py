@@ -290,7 +290,7 @@ class _Engine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
-        self._engine.shutdown(timeout=10)
+        self._engine.shutdown()
         self._engine = None
         gc.collect()  # else its own end would come when the modules that it needs are gone
 
