@@ -13,7 +13,9 @@ import atexit
 import gc
 import json
 import math
+import multiprocessing
 import os
+import signal
 import threading
 import weakref
 from collections.abc import Mapping
@@ -54,6 +56,7 @@ ENVIRONMENT = {
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # results go to stdout
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn",  # this process has threads
+    "VLLM_WORKER_SHUTDOWN_TIMEOUT_SECONDS": "2",  # less than what the engine itself is given
 }
 """What vLLM reads as it is imported, where a person has not set it."""
 
@@ -84,7 +87,6 @@ def load(
         os.environ.setdefault(variable, value)
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.platforms import current_platform
-    from vllm.v1.engine.async_llm import AsyncLLM
 
     told = dict(engine or {})
     _unless_options(told, known={each.name for each in fields(AsyncEngineArgs)})
@@ -114,7 +116,7 @@ def load(
             enable_prefix_caching=True,
             **options | told,
         )
-        started = AsyncLLM.from_engine_args(arguments)
+        started = _Engine(arguments)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise UsageError(f"vLLM does not take {path_or_name} so: {error}") from error
     except RuntimeError as error:
@@ -131,7 +133,7 @@ class VLLM:
 
     def __init__(
         self,
-        engine: Any,
+        engine: "_Engine",
         tokenizer: Any,
         *,
         name: str,
@@ -141,15 +143,15 @@ class VLLM:
         told: Mapping[str, Any] | None = None,
     ):
         self.width = Width(width, start=width)
-        self._engine = _Engine(engine)
+        self._engine = engine
         self._adapter = _lora(adapter) if adapter is not None else None
         self.language = Language(
             tokenizer,
             name=name,
-            context=engine.model_config.max_model_len,
+            context=engine.config.model_config.max_model_len,
             ends=_ends(folder) | end_ids(tokenizer.eos_token_id),
         )
-        self._identity = _identity(engine, folder, adapter) | {"name": name, "engine": dict(told or {})}
+        self._identity = _identity(engine.config, folder, adapter) | {"name": name, "engine": dict(told or {})}
         self.close = weakref.finalize(self, self._engine.close)
         """Ends the engine, and frees its memory."""
         atexit.register(self.close)  # before multiprocessing's own, which waits for the engine's process
@@ -227,7 +229,8 @@ class VLLM:
         try:
             output = await self._engine.asked(prompt, self._adapter, **sampling)
         except EngineDeadError as error:
-            raise ModelError(f"vLLM's engine has died; what it says itself stands above: {error}") from error
+            told = f"vLLM's engine has died; what it says itself stands above: {error}"
+            raise ModelError(told) from error.with_traceback(None)  # which would keep the engine alive
         except (EngineGenerateError, ValueError) as error:
             return Failure(f"vLLM cannot answer it: {error.__cause__ or error}")
         if output.finish_reason not in ("stop", "length"):
@@ -256,14 +259,39 @@ def _choice(output: Any, ids: list[int], *, prompt_tokens: int) -> Choice:
 
 
 class _Engine:
-    """vLLM's engine, and the thread whose event loop it is asked in: each stage brings a loop of its own."""
+    """vLLM's engine, and the thread whose event loop it is asked in: each stage brings a loop of its own.
 
-    def __init__(self, engine: Any):
-        self._engine = engine
+    Its processes are begun by that thread, which is deaf to Ctrl-C, and so are they: it stops what asks, which then
+    ends them.
+    """
+
+    def __init__(self, arguments: Any):
         self._numbers = count()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
         self._thread.start()
+        others = set(multiprocessing.active_children())
+        starting = asyncio.run_coroutine_threadsafe(self._start(arguments), self._loop)
+        try:
+            starting.result()
+        except BaseException:  # Ctrl-C too
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
+
+    @property
+    def config(self) -> Any:
+        """All settings, vLLM's defaults too."""
+        return self._engine.vllm_config
+
+    def _run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        self._loop.run_forever()
+
+    async def _start(self, arguments: Any) -> None:
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        self._engine: Any = AsyncLLM.from_engine_args(arguments)
 
     async def asked(self, prompt: list[int], adapter: Any, **sampling: Any) -> Any:
         from vllm import SamplingParams
@@ -290,18 +318,17 @@ class _Engine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
-        self._engine.shutdown()
+        self._engine.shutdown(timeout=8)
         self._engine = None
         gc.collect()  # else its own end would come when the modules that it needs are gone
 
 
-def _identity(engine: Any, folder: Path, adapter: Path | None) -> dict[str, Any]:
+def _identity(config: Any, folder: Path, adapter: Path | None) -> dict[str, Any]:
     import torch
     import transformers
     import vllm
     from vllm.platforms import current_platform
 
-    config = engine.vllm_config
     told = {
         "backend": "vllm",
         **digests(folder),
