@@ -49,7 +49,7 @@ def preview(order: Order, *, n: int) -> None:
             judged = partial(recipes.label_by, judges=judges, config=told)
             _ask([(pair["id"], judged(pair)) for pair in pairs], feedback.model, console)
 
-    base_model = recipes.base_model_name(recipe)
+    base_model = recipes.trained_model(recipe)
     if not is_server(base_model):
         _show_learned(rows, base_model, recipe.finetune, console)
     console.print("Nothing was written.")
@@ -61,7 +61,7 @@ def _show_learned(rows: Sequence[Revision], base_model: str, config: FinetuneCon
     trained = [
         (row["prompt"], text) for row in rows for text in texts(row, revisions=config.revisions, upto=config.upto)
     ]
-    for pieces in learned(trained, model=base_model):
+    for pieces in learned(trained, model=recipes.model_name(base_model)):
         console.print(_marked(pieces, colour=terminal.has_colours(console)), soft_wrap=True)
 
 

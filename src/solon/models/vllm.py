@@ -10,17 +10,11 @@ too, and rarely a token with them: a run that is done again can differ in a few 
 
 import asyncio
 import atexit
-import gc
 import json
 import math
-import multiprocessing
-import os
-import signal
-import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +25,7 @@ from solon.chains import Choice, Choose, Completion, Failure, Generate, Reply, R
 from solon.constitution.validate import nearest
 from solon.errors import ModelError, UsageError
 from solon.models.completions import Abilities
+from solon.models.engine import Engine, set_environment
 from solon.models.folders import digest, digests, folder_of
 from solon.models.language import Language
 from solon.models.probe import HELLO, SHORT, Probed
@@ -41,24 +36,8 @@ from solon.prompts import FormName
 ADAPTER = ("adapter_config.json", "*.safetensors")
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Of adapters, as vLLM makes room for them."""
-OWN = (
-    "model",
-    "tokenizer",
-    "trust_remote_code",
-    "load_format",
-    "logprobs_mode",
-    "enable_prefix_caching",
-    "enable_lora",
-)
+OWN = ("model", "tokenizer", "trust_remote_code", "load_format", "logprobs_mode", "enable_prefix_caching")
 """Options of the engine that are set here: no code of a model's own, safetensors only, probabilities as they are."""
-ENVIRONMENT = {
-    "VLLM_NO_USAGE_STATS": "1",  # no telemetry
-    "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # results go to stdout
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn",  # this process has threads
-    "VLLM_WORKER_SHUTDOWN_TIMEOUT_SECONDS": "2",  # less than what the engine itself is given
-}
-"""What vLLM reads as it is imported, where a person has not set it."""
 
 
 def load(
@@ -83,9 +62,9 @@ def load(
         UsageError: there is no such model or option.
         ModelError: the model could not be fetched, or the engine does not start.
     """
-    for variable, value in ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
+    set_environment()
     from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.exceptions import VLLMError
     from vllm.platforms import current_platform
 
     told = dict(engine or {})
@@ -116,8 +95,8 @@ def load(
             enable_prefix_caching=True,
             **options | told,
         )
-        started = _Engine(arguments)
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        started = Engine(arguments)
+    except (VLLMError, OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise UsageError(f"vLLM does not take {path_or_name} so: {error}") from error
     except RuntimeError as error:
         raise ModelError(
@@ -133,7 +112,7 @@ class VLLM:
 
     def __init__(
         self,
-        engine: "_Engine",
+        engine: Engine,
         tokenizer: Any,
         *,
         name: str,
@@ -181,7 +160,7 @@ class VLLM:
             return prompt
         if isinstance(request, Choose):
             ids = self.language.option_ids(request)
-            output = await self._asked(prompt, max_tokens=1, logprobs=len(ids), logprob_token_ids=ids)
+            output = await self._asked(prompt, max_tokens=1, logprob_token_ids=ids)
             return _choice(output, ids, prompt_tokens=len(prompt)) if not isinstance(output, Failure) else output
         sampling, stop = request.sampling, self.language.stops(request.sampling)
         output = await self._asked(
@@ -224,14 +203,15 @@ class VLLM:
 
     async def _asked(self, prompt: list[int], **sampling: Any) -> Any:
         """What the engine makes of a prompt, or a Failure."""
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+        from vllm.exceptions import VLLMError
+        from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
             output = await self._engine.asked(prompt, self._adapter, **sampling)
         except EngineDeadError as error:
             told = f"vLLM's engine has died; what it says itself stands above: {error}"
             raise ModelError(told) from error.with_traceback(None)  # which would keep the engine alive
-        except (EngineGenerateError, ValueError) as error:
+        except (VLLMError, ValueError) as error:
             return Failure(f"vLLM cannot answer it: {error.__cause__ or error}")
         if output.finish_reason not in ("stop", "length"):
             return Failure(f"vLLM ended the answer by {output.finish_reason!r}")
@@ -256,71 +236,6 @@ def _choice(output: Any, ids: list[int], *, prompt_tokens: int) -> Choice:
     chances = [math.exp(max(each, -700.0)) for each in likely]  # which leaves something to share
     mass = math.fsum(chances)
     return Choice(tuple(each / mass for each in chances), min(mass, 1.0), prompt_tokens=prompt_tokens)
-
-
-class _Engine:
-    """vLLM's engine, and the thread whose event loop it is asked in: each stage brings a loop of its own.
-
-    Its processes are begun by that thread, which is deaf to Ctrl-C, and so are they: it stops what asks, which then
-    ends them.
-    """
-
-    def __init__(self, arguments: Any):
-        self._numbers = count()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
-        self._thread.start()
-        others = set(multiprocessing.active_children())
-        starting = asyncio.run_coroutine_threadsafe(self._start(arguments), self._loop)
-        try:
-            starting.result()
-        except BaseException:  # Ctrl-C too
-            for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
-            raise
-
-    @property
-    def config(self) -> Any:
-        """All settings, vLLM's defaults too."""
-        return self._engine.vllm_config
-
-    def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        self._loop.run_forever()
-
-    async def _start(self, arguments: Any) -> None:
-        from vllm.v1.engine.async_llm import AsyncLLM
-
-        self._engine: Any = AsyncLLM.from_engine_args(arguments)
-
-    async def asked(self, prompt: list[int], adapter: Any, **sampling: Any) -> Any:
-        from vllm import SamplingParams
-        from vllm.inputs import tokens_input
-        from vllm.sampling_params import RequestOutputKind
-
-        asked = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, **sampling)
-        number = f"solon-{next(self._numbers)}"
-
-        async def answered() -> Any:
-            answers = self._engine.generate(tokens_input(prompt), asked, number, lora_request=adapter)
-            return [answer async for answer in answers][-1].outputs[0]
-
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answered(), self._loop))
-
-    def close(self) -> None:
-        async def ended() -> None:
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(ended(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-        self._engine.shutdown(timeout=8)
-        self._engine = None
-        gc.collect()  # else its own end would come when the modules that it needs are gone
 
 
 def _identity(config: Any, folder: Path, adapter: Path | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The whole paper in order: one YAML that a person writes, one function of straight-line calls."""
 
 from solon.recipe.comparing import judges_of, label_by
-from solon.recipe.inputs import base_model_name, model_name, not_understood, read_inputs
+from solon.recipe.inputs import model_name, not_understood, read_inputs, trained_model
 from solon.recipe.paper import STAGES, run, stage_named, unless_able
 from solon.recipe.schema import SL_CAI, Recipe, apply_settings, load, settled
 from solon.recipe.work import Budget, Helper, with_form
@@ -13,7 +13,6 @@ __all__ = [
     "Helper",
     "Recipe",
     "apply_settings",
-    "base_model_name",
     "judges_of",
     "label_by",
     "load",
@@ -23,6 +22,7 @@ __all__ = [
     "run",
     "settled",
     "stage_named",
+    "trained_model",
     "unless_able",
     "with_form",
 ]

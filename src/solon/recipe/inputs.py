@@ -62,9 +62,9 @@ def model_name(name: str) -> str:
     return name.removesuffix(SANDBOX) + str(sandbox.model_path())
 
 
-def base_model_name(recipe: Recipe) -> str:
-    """The name by which the model that is trained is loaded: one that vLLM computes is trained as it lies here."""
-    return model_name((recipe.base_model or recipe.helpful_model).removeprefix("vllm:"))
+def trained_model(recipe: Recipe) -> str:
+    """The model that is trained: one that vLLM computes is trained as it lies here."""
+    return (recipe.base_model or recipe.helpful_model).removeprefix("vllm:")
 
 
 def unless_trainable(name: str) -> None:

@@ -21,7 +21,7 @@ from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
 from solon.recipe import auditing, serving
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
-from solon.recipe.inputs import base_model_name, judge_of, model_name, read_inputs, unless_trainable
+from solon.recipe.inputs import judge_of, model_name, read_inputs, trained_model, unless_trainable
 from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
 from solon.recipe.work import UNBOUNDED, Asking, Budget, Progress, Table, digest, told_of, weights
 from solon.records import Comparison, Judge, Response, Revision
@@ -106,8 +106,9 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
             fix = "add one, or stop before with --until pairs"
             raise UsageError(f"{where} has no principle with a comparison_request, which 04-label needs; {fix}")
     if last >= "02-finetune":
-        unless_trainable(base_model_name(recipe))
-        if (folder := Path(base_model_name(recipe))).is_dir():
+        base_model = trained_model(recipe)
+        unless_trainable(base_model)
+        if (folder := Path(model_name(base_model))).is_dir():
             for section in (section for stage, section in _TRAINED.items() if last >= stage):
                 lora.unless_there(getattr(recipe, section).lora, folder)
 
@@ -116,7 +117,7 @@ def _paper(table: Table) -> Iterator[str]:
     """Do one step after another; yield the name of each when it is complete."""
     recipe = table.recipe
     helpful_model = model_name(recipe.helpful_model)
-    base_model = base_model_name(recipe)
+    base_model = model_name(trained_model(recipe))
     judge = judge_of(recipe.prompts, recipe.helpful_prompts)
 
     auditing.require(table)
