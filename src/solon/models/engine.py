@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from itertools import count
+from multiprocessing import resource_tracker
 from typing import Any
 
 ENVIRONMENT = {
@@ -36,6 +37,7 @@ class Engine:
         self._numbers = count()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
+        resource_tracker.ensure_running()  # which would give its hearing back to the thread that begins it
         self._thread.start()
         others = set(multiprocessing.active_children())
         starting = asyncio.run_coroutine_threadsafe(self._start(arguments), self._loop)
