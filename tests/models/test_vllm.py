@@ -4,7 +4,10 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
+import time
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 
 import pytest
@@ -14,6 +17,7 @@ from solon.chains import Choose, Completion, Failure, Generate, Sampling
 from solon.errors import ModelError, UsageError
 from solon.models.base import Server
 from solon.records import assistant, system, user
+from solon.runs import read_rows
 
 pytestmark = [
     pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed: pip install 'solon[vllm]'"),
@@ -175,6 +179,30 @@ def test_an_adapter_changes_the_answers_as_it_does_when_it_is_merged(environment
         assert one.probabilities != pytest.approx(before.probabilities, abs=1e-2)
 
 
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_run_that_is_stopped_leaves_no_process_and_asks_nothing_again_that_is_on_file(
+    environment, tmp_path, how, code
+):
+    journal = tmp_path / "run" / "01-critique" / "journal.jsonl"
+    first = _begun(tmp_path)
+    while first.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 20):
+        time.sleep(0.05)
+    if how == signal.SIGINT:
+        os.killpg(first.pid, how)  # as a terminal does
+    else:
+        first.send_signal(how)
+    assert first.wait(60) == code
+    ends = time.monotonic() + 60
+    while (left := _of_session(first.pid)) and time.monotonic() < ends:
+        time.sleep(0.5)
+    assert not left
+    on_file = journal.read_bytes()
+    on_file = on_file[: on_file.rindex(b"\n") + 1]
+    assert _begun(tmp_path).wait(600) == 0
+    assert journal.read_bytes().startswith(on_file)
+    assert [row["drop_reason"] for row in read_rows(journal.parent)] == [None] * 100
+
+
 def test_an_engine_that_dies_stops_the_run(engine):
     """The last test: the engine is dead after it."""
     asked = [Generate([user("Why?")], Sampling(200), seed=n) for n in range(64)]
@@ -188,6 +216,21 @@ def test_an_engine_that_dies_stops_the_run(engine):
 
     with pytest.raises(ModelError, match="engine has died"):
         asyncio.run(killed())
+
+
+def _begun(folder):
+    """A run of 100 prompts in a session of its own."""
+    told = ["num_prompts=100", "helpful_prompts=null", "helpful_model=vllm:sandbox", "models.concurrency=8"]
+    told += ["models.engine={enforce_eager: true}"]
+    words = ["run", "demo", "--until", "critique", "--out", str(folder / "run")]
+    words += [word for each in told for word in ("--set", each)]
+    code = "import sys; from solon.cli import main\nif __name__ == '__main__':\n    main()"
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a background process does not
+    return subprocess.Popen([sys.executable, "-c", code, *words], start_new_session=True, preexec_fn=hear)
+
+
+def _of_session(leader):
+    return subprocess.run(["ps", "-o", "args=", "-s", str(leader)], capture_output=True, text=True).stdout
 
 
 def _children():
