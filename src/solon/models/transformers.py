@@ -79,7 +79,8 @@ class Transformers:
             context=getattr(model.config.get_text_config(), "max_position_embeddings", None),
             ends=end_ids(model.generation_config.eos_token_id) | end_ids(tokenizer.eos_token_id),
         )
-        self._row = batch_size if tree.is_exact_for(model) else 1  # questions in one row, at most
+        self._shares = tree.is_exact_for(model)  # whether what questions begin with may be computed once
+        self._row = batch_size if self._shares else 1  # questions in one row, at most
         self._encoded: dict[int, tuple[Request, list[int] | Failure]] = {}  # of the latest `batches`, by identity
         self._identity = {
             "backend": "transformers",
@@ -160,6 +161,7 @@ class Transformers:
             uniforms=torch.from_numpy(np.stack(draws)),
             ends=self.language.ends,
             stopping=self._stopping(stop),
+            shares=self._shares,
         )
         return [self.language.completion(ids, ended=ended, stop=stop) for ids, ended in sampled]
 
