@@ -1,7 +1,7 @@
 """vLLM's engine, and the thread whose event loop it is asked in: each stage brings a loop of its own.
 
 The engine's processes are begun by that thread, which is deaf to Ctrl-C, and so are they: it stops what asks here,
-which then ends them.
+which then ends them. Where this process is killed they would go on for ever: a small one watches that they do not.
 """
 
 import asyncio
@@ -9,6 +9,8 @@ import gc
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 from itertools import count
 from multiprocessing import resource_tracker
@@ -22,6 +24,15 @@ ENVIRONMENT = {
     "VLLM_WORKER_SHUTDOWN_TIMEOUT_SECONDS": "2",  # less than what the engine itself is given
 }
 """What vLLM reads as it is imported, where a person has not set it."""
+WATCH = """
+import os, signal, sys
+sys.stdin.read()  # ends with the process that holds the other end, however that ends
+for pid in sys.argv[1:]:
+    try:
+        os.kill(int(pid), signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+"""
 
 
 def set_environment() -> None:
@@ -47,6 +58,9 @@ class Engine:
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
             raise
+        begun = [str(process.pid) for process in set(multiprocessing.active_children()) - others]
+        watch = [sys.executable, "-I", "-S", "-c", WATCH, *begun]
+        self._watch = subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True)
 
     @property
     def config(self) -> Any:
@@ -91,5 +105,7 @@ class Engine:
         self._thread.join(10)
         self._loop.close()
         self._engine.shutdown(timeout=8)
+        self._watch.kill()
+        self._watch.wait()
         self._engine = None
         gc.collect()  # else its own end would come when the modules that it needs are gone
