@@ -147,10 +147,11 @@ def test_check_starts_the_engine_says_what_it_can_do_and_ends_it(environment, tm
     from solon.recipe import apply_settings, load, serving
 
     told = ["helpful_model=vllm:sandbox", "models.max_model_len=256", "models.engine={enforce_eager: true}"]
+    before = _children()
     found = serving.engines(apply_settings(load("demo"), told), last="01-critique", out=tmp_path / "run")
     assert list(found) == ["vllm:sandbox"]
     assert found["vllm:sandbox"].context == 256
-    assert not _children()
+    assert _children() == before
 
 
 def test_an_adapter_changes_the_answers_as_it_does_when_it_is_merged(environment, tmp_path):
