@@ -99,7 +99,7 @@ def main() -> None:
                 start = time.process_time()
                 in_rounds(chains, model, journal=journal, group=group)
                 speeds[way].append(journal.tokens / (time.process_time() - start))
-            asked |= {len(ours._encode(each.conversation, "")) for each in journal.asked}
+            asked |= {len(ours.language.encode(each.conversation, "")) for each in journal.asked}
         ratios = [solon / script for script, solon in zip(*speeds, strict=True)]
         script, solon = map(statistics.median, speeds)
         print(

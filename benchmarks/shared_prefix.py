@@ -132,7 +132,7 @@ def compared(
             seconds[way].append(time.process_time() - start)
     each, padded, shared = (statistics.median(times) for times in seconds)
     lengths = [
-        len(ids) for request in asked.requests if not isinstance(ids := ways[0]._encode_request(request), Failure)
+        len(ids) for request in asked.requests if not isinstance(ids := ways[0].language.prompt(request), Failure)
     ]
     assert len(lengths) == len(asked.requests) == repeats * len(ways) * len(pairs) * 2 * count
     plain, *others = map(probabilities, rows)

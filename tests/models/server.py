@@ -144,6 +144,11 @@ class Behaviour:
     continues: bool = True
     top_logprobs: int = 20
     """The most that may be asked for; 0 ignores the wish in silence, as `transformers serve` does."""
+    names_tokens: bool = True
+    """Whether it tells of the tokens that `logprob_token_ids` names; else it ignores the field in silence."""
+    tokenizes: bool = True
+    limit: str = "max_tokens"
+    """What it calls the most tokens of an answer; it refuses the other name, as OpenAI does."""
     seeds: bool = True
     samples: bool = True
     thinks: str = ""
@@ -158,6 +163,8 @@ class Behaviour:
             return {"data": [{"id": self.model, "max_model_len": 4096}]}
         if body["model"] != self.model:
             return Said(error("The model does not exist.", code="model_not_found"), 404)
+        if path == "/tokenize" and self.tokenizes:
+            return {"tokens": [ord(character) for character in _read_out(body["messages"])]}
         if path == "/v1/completions":
             return self._reply(body, body["prompt"], is_chat=False)
         if path != "/v1/chat/completions":
@@ -167,18 +174,25 @@ class Behaviour:
         turns = body["messages"]
         if turns[0]["role"] == "system" and not self.system:
             return Said(error("System role not supported"), 400)
-        return self._reply(body, "".join(f"<{turn['role']}>{turn['content']}" for turn in turns), is_chat=True)
+        return self._reply(body, _read_out(turns), is_chat=True)
 
     def _reply(self, body, prompt, *, is_chat):
         self.count += 1
+        other = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}[self.limit]
+        if other in body:
+            return Said(error(f"Unsupported parameter: '{other}'. Use '{self.limit}' instead."), 400)
         depth = body.get("top_logprobs" if is_chat else "logprobs", 0)
         if self.top_logprobs and depth > self.top_logprobs:
             return Said(error(f"top_logprobs must be at most {self.top_logprobs}"), 400)
         is_open = is_chat and self.continues and body.get("continue_final_message")
         used = {"prompt_tokens": len(prompt.split()) + (0 if is_open else 2), "completion_tokens": 3}
-        choice = {"index": 0, "finish_reason": "length" if body["max_tokens"] == 1 else "stop"}
+        choice = {"index": 0, "finish_reason": "length" if body[self.limit] == 1 else "stop"}
         if depth and self.top_logprobs:
             choice["logprobs"] = self._logprobs(depth, is_chat=is_chat)
+        if self.top_logprobs and self.names_tokens and (named := body.get("logprob_token_ids")):
+            likely = {f"token_id:{id}": self.likely.get(chr(id), -20.0) for id in named}
+            entries = [{"token": token, "logprob": value} for token, value in likely.items()]
+            choice["logprobs"] = {"content": [{**entries[0], "top_logprobs": entries}]}
         text = self._text(body, prompt, is_open=is_open)
         if not is_chat:
             return {"choices": [{**choice, "text": text}], "usage": used}
@@ -202,6 +216,10 @@ class Behaviour:
             return {"tokens": [next(iter(tops))], "top_logprobs": [tops]}
         entries = [{"token": token, "logprob": likely} for token, likely in tops.items()]
         return {"content": [{**entries[0], "top_logprobs": entries}]}
+
+
+def _read_out(turns):
+    return "".join(f"<{turn['role']}>{turn['content']}" for turn in turns)
 
 
 def error(message, *, code=None):

@@ -5,7 +5,7 @@ import pytest
 
 from solon.errors import UsageError
 from solon.models.base import ModelSpec
-from solon.models.load import load, parse, unless_taken
+from solon.models.load import is_vllm, load, parse, unless_taken
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,17 @@ def test_a_server_is_its_url_and_the_name_of_a_model():
         parse("openai:gpt")
 
 
-def test_a_backend_to_come_is_named_as_such():
-    with pytest.raises(UsageError, match="is not in this version; name a model"):
-        parse("vllm:Qwen/Qwen3-8B")
+def test_a_model_that_vllm_computes_is_named_by_its_backend():
+    assert parse(" vllm:Qwen/Qwen3-8B") == ModelSpec("vllm", "Qwen/Qwen3-8B")
+    assert parse("vllm:/models/mine") == ModelSpec("vllm", "/models/mine")
+    assert is_vllm("vllm:mine")
+    assert not is_vllm("./vllm:mine")
+
+
+def test_vllm_that_is_not_installed_is_told_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr("solon.models.load.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'solon\[vllm\]'.*leave out the vllm:"):
+        load(parse("vllm:Qwen/Qwen3-8B"))
 
 
 def test_a_backend_that_there_is_not_says_what_to_write():
@@ -84,8 +92,8 @@ def test_an_option_that_there_is_not_is_named_beside_those_there_are(chat_folder
 
 
 def test_a_backend_that_there_is_not_is_refused():
-    with pytest.raises(UsageError, match="no backend 'vllm' in this version"):
-        load(ModelSpec("vllm", "mine"))
+    with pytest.raises(UsageError, match="no backend 'jax' in this version"):
+        load(ModelSpec("jax", "mine"))
 
 
 def test_reading_a_name_imports_nothing_heavy():

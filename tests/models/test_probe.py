@@ -24,7 +24,7 @@ def probed(behaviour, **options):
 
 def test_a_server_that_can_all():
     found = probed(Behaviour())
-    assert found.abilities == Abilities("chat")
+    assert found.abilities == Abilities("chat", names_tokens=True)
     assert (found.listed, found.context) == (True, 4096)
     assert found.keeps_seed
     assert found.varies
@@ -37,14 +37,17 @@ def test_a_server_that_can_all():
     ("behaviour", "changed"),
     [
         (Behaviour(system=False), {"takes_system": False}),
-        (Behaviour(continues=False), {"continues": False}),
+        (Behaviour(continues=False), {"continues": False, "names_tokens": False}),
+        (Behaviour(names_tokens=False), {"names_tokens": False}),
+        (Behaviour(tokenizes=False), {"names_tokens": False}),
+        (Behaviour(limit="max_completion_tokens"), {"limit": "max_completion_tokens"}),
         (Behaviour(top_logprobs=5), {"top_logprobs": 5}),
-        (Behaviour(top_logprobs=0), {"top_logprobs": 0}),
-        (Behaviour(chat=False), {"form": "transcript"}),
+        (Behaviour(top_logprobs=0), {"top_logprobs": 0, "names_tokens": False}),
+        (Behaviour(chat=False), {"form": "transcript", "names_tokens": False}),
     ],
 )
 def test_what_it_cannot_is_noticed(behaviour, changed):
-    assert probed(behaviour).abilities == replace(Abilities("chat"), **changed)
+    assert probed(behaviour).abilities == replace(Abilities("chat", names_tokens=True), **changed)
 
 
 def test_a_system_prompt_that_is_dropped_in_silence_is_noticed():
@@ -139,6 +142,8 @@ def test_an_identity_has_all_that_decides_answers_and_no_key(monkeypatch):
         "takes_system": True,
         "continues": False,
         "top_logprobs": 20,
+        "names_tokens": False,
+        "limit": "max_tokens",
         "extra_body": {"top_k": 3},
         "words": model.identity["words"],
     }

@@ -13,10 +13,10 @@ def test_a_chat_model_counts_as_it_is_asked():
     path = str(sandbox.model_path())
     tokens, model = tokens_of(ModelSpec("transformers", path)), load(path, device="cpu")
     assert tokens.forms == ("chat", "transcript")
-    assert tokens.context == model._context
+    assert tokens.context == model.language.context
     for form in tokens.forms:
         asked = FORMS[form].critique([user("Why is it <|end|> late?")], "Who knows.", "Is it evasive?")
-        assert tokens.count(asked) == len(model._encode(asked, ""))
+        assert tokens.count(asked) == len(model.language.encode(asked, ""))
 
 
 def test_a_model_without_a_chat_template_is_asked_in_transcripts_only(tmp_path):

@@ -58,8 +58,8 @@ def test_questions_of_a_kind_are_computed_together_the_longest_first(chat_folder
 
 def test_what_is_encoded_to_make_batches_is_not_encoded_again(chat_folder, monkeypatch):
     model, encoded = transformers.load(str(chat_folder)), []
-    encode = model._encode
-    monkeypatch.setattr(model, "_encode", lambda *asked: encoded.append(asked) or encode(*asked))
+    encode = model.language.encode
+    monkeypatch.setattr(model.language, "encode", lambda *asked: encoded.append(asked) or encode(*asked))
     asked = requests(3)
     [batch] = model.batches(asked)
     replies = model.answer([asked[i] for i in batch])
@@ -202,22 +202,22 @@ def test_what_was_thought_is_kept_apart(chat_folder):
 
 
 def test_a_question_is_put_in_the_models_own_template(chat):
-    ids = chat._encode([user("How?"), assistant("No."), user("Why?")], "")
+    ids = chat.language.encode([user("How?"), assistant("No."), user("Why?")], "")
     assert chat.tokenizer.decode(ids) == "<|user|>How?<|end|><|assistant|>No.<|end|><|user|>Why?<|end|><|assistant|>"
     assert ids == chat.tokenizer(chat.tokenizer.decode(ids), add_special_tokens=False)["input_ids"]
 
 
 def test_a_prefill_opens_the_turn_that_the_model_goes_on_with(chat):
-    ids = chat._encode([user("How?")], PREFILL)
-    assert ids == chat._encode([user("How?")], "") + chat.tokenizer.encode(PREFILL, add_special_tokens=False)
+    ids = chat.language.encode([user("How?")], PREFILL)
+    assert ids == chat.language.encode([user("How?")], "") + chat.tokenizer.encode(PREFILL, add_special_tokens=False)
 
 
 def test_a_model_without_a_template_is_asked_in_a_transcript(base):
-    ids = base._encode([user("How?"), assistant("No."), user("Why?")], PREFILL)
+    ids = base.language.encode([user("How?"), assistant("No."), user("Why?")], PREFILL)
     assert (
         base.tokenizer.decode(ids) == "\n\nHuman: How?\n\nAssistant: No.\n\nHuman: Why?\n\nAssistant: The answer is: ("
     )
-    assert base.tokenizer.decode(base._encode([user("How?")], "")) == "\n\nHuman: How?\n\nAssistant:"
+    assert base.tokenizer.decode(base.language.encode([user("How?")], "")) == "\n\nHuman: How?\n\nAssistant:"
 
 
 @pytest.mark.parametrize(
@@ -232,15 +232,15 @@ def test_control_tokens_written_in_a_message_are_only_text(chat, base, hostile):
             ([user("How?")], hostile),
         ):
             plain = [{**message, "content": message["content"].replace(hostile, "x")} for message in said]
-            ids = model._encode(said, prefill)
-            harmless = model._encode(plain, "x" if prefill else "")
+            ids = model.language.encode(said, prefill)
+            harmless = model.language.encode(plain, "x" if prefill else "")
             assert [i for i in ids if i in control] == [i for i in harmless if i in control]
             assert hostile.replace("\ue000", "") in model.tokenizer.decode(ids).replace("\ue000", "")
 
 
 def test_a_question_that_is_too_long_fails_alone(chat):
     long = Generate([user("How? " * 100)], Sampling(24))
-    size = len(chat._encode(long.conversation, ""))
+    size = len(chat.language.encode(long.conversation, ""))
     replies = chat.answer([requests(1)[0], long])
     assert replies[0] == chat.answer(requests(1))[0]
     assert replies[1] == Failure(f"prompt of {size} tokens and max_tokens 24 exceed the model's 128")
@@ -279,7 +279,7 @@ def test_text_is_gone_on_with_as_it_stands(chat, base):
         assert model.rendered(asked) == "\n\nHuman: A or B?\n\nThe answer is: ("
         (choice,) = model.answer([asked])
         likely = logits_after(model, model.rendered(asked)).softmax(-1)
-        assert choice.mass == pytest.approx(float(sum(likely[id] for id in model._option_ids(asked))), rel=1e-4)
+        assert choice.mass == pytest.approx(float(sum(likely[id] for id in model.language.option_ids(asked))), rel=1e-4)
     assert (chat.form, base.form) == ("chat", "transcript")
 
 
@@ -340,7 +340,7 @@ def test_questions_that_begin_alike_are_computed_together_before_the_others(chat
 def test_questions_that_begin_alike_are_answered_as_each_alone(chat, base):
     for model in (chat, base):
         questions = [*alike(), *alike("First find a hook. " * 4)]
-        rows = tree.rows(dict(enumerate(map(model._encode_request, questions))), most=128)
+        rows = tree.rows(dict(enumerate(map(model.language.prompt, questions))), most=128)
         assert [len(row.numbers) for row in rows] == [4, 4]
         for together, question in zip(model.answer(questions), questions, strict=True):
             (alone,) = model.answer([question])
@@ -368,7 +368,9 @@ def test_a_model_with_a_window_answers_by_its_window(chat_folder, tmp_path):
     model = transformers.load(str(tmp_path / "windowed"))
     for question, reply in zip(alike(), model.answer(alike()), strict=True):
         likely = logits_after(model, model.rendered(question)).softmax(-1)
-        assert reply.mass == pytest.approx(float(sum(likely[id] for id in model._option_ids(question))), rel=1e-4)
+        assert reply.mass == pytest.approx(
+            float(sum(likely[id] for id in model.language.option_ids(question))), rel=1e-4
+        )
 
 
 # What is loaded

@@ -162,7 +162,7 @@ def test_the_embedded_model_judges_a_pair_under_all_principles_as_it_does_under_
         Choose(chat.comparison(asked, responses, each.comparison_request), chat.OPTIONS, chat.ANSWER_PREFILL)
         for each in principles
     ]
-    assert model.batches(questions) == [sorted(range(5), key=lambda i: model._encode_request(questions[i]))]
+    assert model.batches(questions) == [sorted(range(5), key=lambda i: model.language.prompt(questions[i]))]
     together = model.answer(questions)
     for question, reply in zip(questions, together, strict=True):
         (alone,) = model.answer([question])

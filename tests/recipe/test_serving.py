@@ -13,7 +13,7 @@ from server import Behaviour, Said, Scripted, error
 
 from solon.errors import ModelError, Stopped, UsageError
 from solon.models import openai
-from solon.recipe import Budget, unless_able
+from solon.recipe import Budget, model_name, trained_model, unless_able
 from solon.recipe.paper import constitutions
 from solon.runs import read_rows, read_summary
 
@@ -258,3 +258,17 @@ def test_what_a_server_cannot_be_is_told_before_it_is_asked(settings, until, tol
 def test_a_name_that_is_none_is_told_as_it_is_read():
     with pytest.raises(UsageError, match="feedback_model cannot be loaded: A server is named by its URL"):
         recipe_of("openai:http://h/v1#m", "feedback_model=openai:gpt")
+
+
+def test_a_model_for_vllm_where_that_is_not_installed_is_told_before_anything_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr("solon.models.load.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"vllm:mine needs vLLM, which is not installed here"):
+        play("vllm:mine", tmp_path / "run", until="critique")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_vllm_computes_is_trained_as_it_lies_here():
+    recipe = recipe_of("vllm:sandbox", "base_model=null")
+    assert trained_model(recipe) == model_name("sandbox")
+    assert model_name(recipe.helpful_model.name) == f"vllm:{model_name('sandbox')}"
+    unless_able(constitutions.load(recipe.constitution), recipe)

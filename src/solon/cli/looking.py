@@ -57,6 +57,8 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     out = order.out or default_out(order, recipe)
     last = stage_named(order.until) if order.until else STAGES[-1]
     servers = serving.asked(recipe, last=last, out=out)
+    abilities = {name: serving.probed(server) for name, server in servers.items()}
+    abilities |= (engines := serving.engines(recipe, last=last, out=out))
     kinds = Counter(prompt["kind"] for prompt in inputs.prompts if prompt["drop_reason"] is None)
     seen = {json.dumps(prompt["prompt"]) for prompt in inputs.prompts}
     told = {
@@ -78,13 +80,15 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         findings += lint(each, stages=stages, eval_prompts=measured)
     findings += not_words(recipe, constitution)
     findings += [Finding("warning", *warning) for warning in serving.warnings(recipe, servers)]
+    for model, found in engines.items():
+        findings += [Finding("warning", model.name, message, fix) for message, fix in found.warnings()]
     if as_json:
         print(
             json.dumps(
                 {
                     **told,
                     "sources": inputs.notes,
-                    "servers": {str(model): serving.probed(server).told() for model, server in servers.items()},
+                    "servers": {str(model): found.told() for model, found in abilities.items()},
                     "findings": [asdict(finding) for finding in findings],
                     "next": order.command,
                 },
@@ -97,8 +101,8 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     for source, notes in inputs.notes.items():
         for note, many in notes.items():
             print(visible(f"{source}: {note}: {many}"))
-    for model, server in servers.items():
-        for ability, how in serving.probed(server).told().items():
+    for model, found in abilities.items():
+        for ability, how in found.told().items():
             print(f"{model}: {ability}: {how}")
     for finding in findings:
         print(visible(one_line(finding)))

@@ -37,6 +37,8 @@ def preview(order: Order, *, n: int) -> None:
     asked = partial(critique_and_revise, constitution=constitution, config=config)
     rows: list[Revision] = _ask([(prompt["id"], asked(prompt)) for prompt in prompts], helpful.model, console)
 
+    del helpful  # whose memory the next may need
+
     pairs = [with_revision(row, config=recipe.pairs) for row in rows if row["drop_reason"] is None and row["steps"]]
     judges = recipes.judges_of(recipe, constitution)
     if pairs and all(judge.for_comparison for judge in judges.of["red-team"]):

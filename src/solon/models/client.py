@@ -52,6 +52,8 @@ KNOCK_SECONDS = 120.0
 """What a few tokens may take, where a server has other questions too."""
 QUOTED = 300
 """Characters of what a server says that are told."""
+BESIDE = ("/tokenize",)
+"""Paths of vLLM's own, which lie beside those that begin with /v1."""
 NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 
@@ -163,7 +165,7 @@ class Client:
         try:
             async with self._session.request(
                 "GET" if data is None else "POST",
-                self.url + path,
+                (self.url.removesuffix("/v1") if path in BESIDE else self.url) + path,
                 data=data,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),

@@ -7,12 +7,13 @@ other server is told in words how to begin.
 A choice is read off the log-probabilities of one token:
 - after a prefill they are those of the options themselves, "exact" as on a local model;
 - else of the first token of a reply, all spellings of an option together ("A", " A", "(A"): "top_logprobs".
-A server tells those of the likeliest tokens only. An option that is not among them has no part in the mass; how the
-others share is reckoned with the most it can have, the least that is told, so that the label is never surer than that.
+Where a server takes it, the options are named by their tokens (`logprob_token_ids`, as of vLLM). Else it tells the
+likeliest tokens only: an option that is not among them has no part in the mass; how the others share is reckoned with
+the most it can have, the least that is told, so that the label is never surer than that.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from solon.models.client import Again
 from solon.prompts import FormName
 from solon.records import Conversation, assistant
 
-CHAT, TEXT = "/chat/completions", "/completions"
+CHAT, TEXT, TOKENIZE = "/chat/completions", "/completions", "/tokenize"
 SEEDS = 2**31
 """Seeds are taken modulo this: some servers keep them in 32 bits."""
 MAX_STOPS = 4
@@ -44,41 +45,62 @@ class Abilities:
     """Whether it goes on with an unfinished turn; a transcript is always gone on with."""
     top_logprobs: int = 20
     """Of how many tokens it tells the log-probabilities; 0 is none."""
+    names_tokens: bool = False
+    """Whether it tells those of the tokens that are named, whatever their rank; in a chat."""
+    limit: str = "max_tokens"
+    """What the most tokens of an answer are called; OpenAI's newer models take "max_completion_tokens" only."""
 
 
 def request_of(
-    request: Request, *, model: str, abilities: Abilities, extra: Mapping[str, Any]
+    request: Request, *, model: str, abilities: Abilities, extra: Mapping[str, Any], tokens: Sequence[int] = ()
 ) -> tuple[str, dict[str, Any]]:
-    """The path and the body of a question; `extra` are the person's own fields."""
+    """The path and the body of a question; `extra` are the person's own fields, `tokens` those of the options."""
     told: dict[str, Any] = {"model": model}
-    is_text = _is_text(request, abilities)
+    is_text = as_text(request, abilities)
     if is_text:
         told["prompt"] = _text(request)
     else:
         told |= _turns(request, abilities)
     if isinstance(request, Generate):
         sampling = request.sampling
-        told |= {"max_tokens": sampling.max_tokens, "temperature": sampling.temperature, "top_p": sampling.top_p}
+        told |= {abilities.limit: sampling.max_tokens, "temperature": sampling.temperature, "top_p": sampling.top_p}
         told["seed"] = request.seed % SEEDS
         if stops := _stops(request, is_text=is_text):
             told["stop"] = sorted(stops, key=len)[:MAX_STOPS]
     else:
-        told |= {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0}
+        told |= {abilities.limit: 1, "temperature": 1.0, "top_p": 1.0}
         depth = abilities.top_logprobs
-        told |= {"logprobs": depth} if is_text else {"logprobs": True, "top_logprobs": depth}
+        if tokens:
+            told |= {"logprobs": True, "logprob_token_ids": list(tokens), "return_tokens_as_token_ids": True}
+        else:
+            told |= {"logprobs": depth} if is_text else {"logprobs": True, "top_logprobs": depth}
     return (TEXT if is_text else CHAT), told | dict(extra)
 
 
-def read(data: Any, *, request: Request, abilities: Abilities) -> Completion | Choice | Failure | Again:
-    """Read the answer to a question."""
+def tokenize_of(
+    request: Choose, *, model: str, abilities: Abilities, extra: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """The path and the body that ask into which tokens a prompt is split."""
+    return TOKENIZE, {"model": model, **_turns(request, abilities)} | dict(extra)
+
+
+def as_text(request: Request, abilities: Abilities) -> bool:
+    """Whether it is asked as a text to go on with."""
+    return isinstance(request.conversation, str) or abilities.form == "transcript"
+
+
+def read(
+    data: Any, *, request: Request, abilities: Abilities, tokens: Sequence[int] = ()
+) -> Completion | Choice | Failure | Again:
+    """Read the answer to a question, and to which `tokens`."""
     if isinstance(request, Generate):
         return read_completion(data, request, abilities=abilities)
-    return read_choice(data, request, abilities=abilities)
+    return read_choice(data, request, abilities=abilities, tokens=tokens)
 
 
 def read_completion(data: Any, request: Generate, *, abilities: Abilities) -> Completion | Failure | Again:
     """Read what was generated."""
-    is_text = _is_text(request, abilities)
+    is_text = as_text(request, abilities)
     choice = _choice(data)
     if choice is None:
         return Again("an answer without choices")
@@ -110,7 +132,9 @@ def read_completion(data: Any, request: Generate, *, abilities: Abilities) -> Co
     )
 
 
-def read_choice(data: Any, request: Choose, *, abilities: Abilities) -> Choice | Failure | Again:
+def read_choice(
+    data: Any, request: Choose, *, abilities: Abilities, tokens: Sequence[int] = ()
+) -> Choice | Failure | Again:
     """Read how likely each option is."""
     if _choice(data) is None:
         return Again("an answer without choices")
@@ -120,13 +144,18 @@ def read_choice(data: Any, request: Choose, *, abilities: Abilities) -> Choice |
     for token, likely in told:
         if not isinstance(likely, float | int) or isinstance(likely, bool) or not likely <= 1e-6:  # NaN is not
             return Failure(f"impossible log-probability {str(likely)[:40]} of {token[:40]!r}")
-    tokens = [(token, math.exp(max(likely, -700.0))) for token, likely in told]  # which leaves something to share
-    if math.fsum(p for _, p in tokens) > 1.01:
+    likely_tokens = [
+        (token, math.exp(max(likely, -700.0))) for token, likely in told
+    ]  # which leaves something to share
+    if math.fsum(p for _, p in likely_tokens) > 1.01:
         return Failure("impossible log-probabilities, whose probabilities sum to more than 1")
-    is_exact = _is_text(request, abilities) or abilities.continues
-    found = [[p for token, p in tokens if _spells(token, option, is_exact)] for option in request.options]
+    is_exact = as_text(request, abilities) or abilities.continues
+    names = [f"token_id:{id}" for id in tokens] or request.options
+    found = [[p for token, p in likely_tokens if _spells(token, name, is_exact)] for name in names]
+    if tokens and not all(found):
+        return Failure("the server's answer has no log-probability of an option that was asked for")
     mass = math.fsum(p for each in found for p in each)
-    least = min(p for _, p in tokens)
+    least = min(p for _, p in likely_tokens)
     shares = [math.fsum(each) if each else least for each in found]
     return Choice(
         tuple(share / math.fsum(shares) for share in shares),
@@ -141,10 +170,6 @@ def used(data: Any, what: str) -> int:
     usage = data.get("usage") if isinstance(data, dict) else None
     many = usage.get(what) if isinstance(usage, dict) else None
     return many if isinstance(many, int) and not isinstance(many, bool) and 0 <= many < 2**53 else 0
-
-
-def _is_text(request: Request, abilities: Abilities) -> bool:
-    return isinstance(request.conversation, str) or abilities.form == "transcript"
 
 
 def _text(request: Request) -> str:

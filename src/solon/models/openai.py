@@ -14,16 +14,17 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from solon import prompts
-from solon.chains import Failure, Generate, Reply, Request, Sampling
+from solon.chains import Choose, Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
 from solon.models.client import KNOCK_SECONDS, Client, GaveUp, Pace
-from solon.models.completions import read, request_of
+from solon.models.completions import as_text, read, request_of
+from solon.models.naming import option_ids
 from solon.models.probe import Probed, probe
 from solon.models.width import Width
 from solon.prompts import FormChoice, FormName
 from solon.records import user
 
-KNOCK = Generate([user("Hello?")], Sampling(max_tokens=1))
+KNOCK = Generate([user("Hello?")], Sampling(max_tokens=16))
 """What a server is asked that could not answer something else, to find out which of the two is the cause."""
 
 
@@ -90,6 +91,7 @@ class OpenAI:
         self.probed = probed
         self.extra = extra
         self.width = client.width
+        self._tokens: dict[tuple[tuple[str, ...], str], tuple[int, ...]] = {}
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -126,11 +128,13 @@ class OpenAI:
         """Ask; a question that fails again and again costs its row if the server answers another one.
 
         Raises:
-            ModelError: it does not, or no question can be answered.
+            ModelError: it does not, or no question can be answered, or an option is not one token there.
         """
-        path, body = self._request(request)
         abilities = self.probed.abilities
-        found: Reply | GaveUp = await self.client.post(path, body, partial(read, request=request, abilities=abilities))
+        tokens = await self._option_ids(request)
+        path, body = self._request(request, tokens)
+        reading = partial(read, request=request, abilities=abilities, tokens=tokens)
+        found: Reply | GaveUp = await self.client.post(path, body, reading)
         if not isinstance(found, GaveUp):
             return found
         path, body = self._request(KNOCK)
@@ -138,11 +142,27 @@ class OpenAI:
             raise ModelError(f"{self.client.url} does not answer any more: {found.reason}")
         return Failure(f"the server cannot answer it: {found.reason}")
 
-    def _request(self, request: Request) -> tuple[str, dict[str, Any]]:
-        return request_of(request, model=self.model, abilities=self.probed.abilities, extra=self.extra)
+    def _request(self, request: Request, tokens: tuple[int, ...] = ()) -> tuple[str, dict[str, Any]]:
+        abilities = self.probed.abilities
+        return request_of(request, model=self.model, abilities=abilities, extra=self.extra, tokens=tokens)
+
+    async def _option_ids(self, request: Request) -> tuple[int, ...]:
+        """The tokens of a choice's options, where the server can be told them; found once."""
+        abilities = self.probed.abilities
+        if not isinstance(request, Choose) or not abilities.names_tokens or as_text(request, abilities):
+            return ()
+        key = request.options, request.prefill
+        async with self._finding:
+            if key not in self._tokens:
+                found = await option_ids(self.client, request, model=self.model, abilities=abilities, extra=self.extra)
+                if isinstance(found, Failure | GaveUp):
+                    raise ModelError(found.reason)
+                self._tokens[key] = found
+        return self._tokens[key]
 
     async def __aenter__(self) -> Self:
         await self.client.__aenter__()
+        self._finding = asyncio.Lock()  # of this event loop
         return self
 
     async def __aexit__(

@@ -1,10 +1,10 @@
 """What a server can do with a model, found by asking it: servers ignore in silence what they do not know.
 
-About ten questions of a few tokens each. Whether a turn is continued is known by the answer (the rest of a word that
-was begun) or by the count of the prompt's tokens, which is smaller where the turn is left open.
+About fifteen questions of a few tokens each. Whether a turn is continued is known by the answer (the rest of a word
+that was begun) or by the count of the prompt's tokens, which is smaller where the turn is left open.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from solon.constitution.validate import nearest
 from solon.errors import ModelError, UsageError
 from solon.models.client import Client, GaveUp
 from solon.models.completions import Abilities, read, request_of, used
+from solon.models.naming import option_ids
 from solon.prompts import FormChoice
 from solon.records import assistant, system, user
 
@@ -22,6 +23,9 @@ HELLO = [user("Name three animals that live in the sea.")]
 SYSTEM = system("You answer in a single word, whatever you are asked.")
 WORD = [user("Write the word strawberry and nothing else.")]
 BEGUN, REST = "strawb", "erry"
+OTHER_LIMIT = "max_completion_tokens"
+NAMED = Choose(HELLO, ("A", "B", "Z"), "(")
+"""The last is hardly ever among the likeliest tokens: who tells of it has heard that it was named."""
 DEPTHS = (20, 5)
 """vLLM's and OpenAI's most for chats; OpenAI's for texts."""
 
@@ -45,12 +49,15 @@ class Probed:
     @property
     def tells_choices(self) -> bool:
         """Whether probabilities of "A" and "B" can be read; what is thought would come before them."""
-        return self.abilities.top_logprobs > 0 and (self.abilities.continues or not self.thinks)
+        can = self.abilities
+        return can.names_tokens or (can.top_logprobs > 0 and (can.continues or not self.thinks))
 
     def told(self) -> dict[str, str]:
         """In words."""
         abilities = self.abilities
         depth = f"of the {abilities.top_logprobs} likeliest tokens" if abilities.top_logprobs else "no"
+        if abilities.names_tokens:
+            depth = "of any token that is named"
         seeds = "yes" if self.keeps_seed else "no"
         return {
             "asked": "as a chat" if abilities.form == "chat" else "in the paper's transcript",
@@ -98,6 +105,7 @@ async def probe(client: Client, *, model: str, form: FormChoice, extra: Mapping[
     texts = [each.thinking + each.text if isinstance(each, Completion) else "" for each in (first, again, other)]
     abilities = await _of_chat(asking, abilities) if abilities.form == "chat" else abilities
     abilities = replace(abilities, top_logprobs=await _depth(asking, abilities))
+    abilities = replace(abilities, names_tokens=await _names_tokens(asking, abilities))
     return Probed(
         abilities,
         listed=model in names if names else None,
@@ -114,14 +122,15 @@ class _Asking:
     model: str
     extra: Mapping[str, Any]
 
-    async def raw(self, request: Request, abilities: Abilities, **changed: Any) -> Any:
+    async def raw(self, request: Request, abilities: Abilities) -> Any:
         """The server's JSON, or Failure or GaveUp."""
         path, body = request_of(request, model=self.model, abilities=abilities, extra=self.extra)
-        return await self.client.post(path, body | changed, lambda data: data)
+        return await self.client.post(path, body, lambda data: data)
 
-    async def reply(self, request: Request, abilities: Abilities) -> Reply | GaveUp:
-        path, body = request_of(request, model=self.model, abilities=abilities, extra=self.extra)
-        return await self.client.post(path, body, partial(read, request=request, abilities=abilities))
+    async def reply(self, request: Request, abilities: Abilities, tokens: Sequence[int] = ()) -> Reply | GaveUp:
+        path, body = request_of(request, model=self.model, abilities=abilities, extra=self.extra, tokens=tokens)
+        reading = partial(read, request=request, abilities=abilities, tokens=tokens)
+        return await self.client.post(path, body, reading)
 
 
 def _models(data: Any, model: str) -> tuple[list[str], int | None]:
@@ -139,6 +148,9 @@ async def _form(asking: _Asking, form: FormChoice) -> tuple[Abilities, Completio
     for each in ("chat", "transcript") if form == "auto" else (form,):
         abilities = Abilities(each, continues=each == "transcript")
         reply = await asking.reply(Generate(HELLO, SHORT, seed=1), abilities)
+        if isinstance(reply, Failure) and OTHER_LIMIT in reply.reason:  # it says what to say instead
+            abilities = replace(abilities, limit=OTHER_LIMIT)
+            reply = await asking.reply(Generate(HELLO, SHORT, seed=1), abilities)
         if isinstance(reply, Completion):
             return abilities, reply
         if isinstance(reply, GaveUp):
@@ -150,9 +162,10 @@ async def _form(asking: _Asking, form: FormChoice) -> tuple[Abilities, Completio
 
 async def _of_chat(asking: _Asking, abilities: Abilities) -> Abilities:
     """Whether it takes system prompts, and goes on with a turn that was begun."""
-    plain = await asking.raw(Generate(HELLO, SHORT), abilities, max_tokens=1)
-    told = await asking.raw(Generate([SYSTEM, *HELLO], SHORT), abilities, max_tokens=1)
-    is_refused = isinstance(told, Failure | GaveUp)
+    least = Sampling(max_tokens=1)
+    plain = await asking.raw(Generate(HELLO, least), abilities)
+    told = await asking.raw(Generate([SYSTEM, *HELLO], least), abilities)
+    is_refused = isinstance(told, Failure | GaveUp) and not isinstance(plain, Failure | GaveUp)
     is_dropped = 0 < used(told, "prompt_tokens") <= used(plain, "prompt_tokens")
 
     likeliest, continuing = Sampling(max_tokens=4, temperature=0.0), replace(abilities, continues=True)
@@ -172,3 +185,14 @@ async def _depth(asking: _Asking, abilities: Abilities) -> int:
         if isinstance(reply, Choice):
             return depth
     return 0
+
+
+async def _names_tokens(asking: _Asking, abilities: Abilities) -> bool:
+    """Whether it tells the log-probabilities of tokens that are named; it must say first which ones options are."""
+    if abilities.form != "chat" or not abilities.continues:
+        return False
+    try:
+        tokens = await option_ids(asking.client, NAMED, model=asking.model, abilities=abilities, extra=asking.extra)
+    except ModelError:  # it has no such path
+        return False
+    return isinstance(tokens, tuple) and isinstance(await asking.reply(NAMED, abilities, tokens), Choice)

@@ -57,15 +57,15 @@ def read_inputs(recipe: Recipe, *, limit: int | None = None) -> Inputs:
 
 def model_name(name: str) -> str:
     """The name by which a model is loaded."""
-    if name != SANDBOX:
+    if name.removeprefix("vllm:") != SANDBOX:
         return name
     from solon import sandbox
 
-    return str(sandbox.model_path())
+    return name.removesuffix(SANDBOX) + str(sandbox.model_path())
 
 
 def trained_model(recipe: Recipe) -> str:
-    """The name or the folder of the model that is trained."""
+    """The name or the folder of the model that is trained, whatever computes it where it is asked."""
     return model_name(parse((recipe.base_model or recipe.helpful_model).name).name)
 
 

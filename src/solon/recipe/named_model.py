@@ -17,7 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 class ModelOptions(BaseModel):
     """How models that are asked are loaded; the training stages have settings of their own.
 
-    The first four are those of models on this machine, the others of servers.
+    The first four are those of models on this machine, the next of those that vLLM computes, the others of servers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -31,8 +31,18 @@ class ModelOptions(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """None takes float32 on the CPU, and the model's own on a GPU."""
 
-    concurrency: Count = 64
-    """The most questions under way at once. One that has no room for them says so, and is asked fewer."""
+    tensor_parallel_size: Count | None = None
+    """GPUs over which a model is spread; None takes one."""
+    gpu_memory_utilization: Annotated[float, Field(ge=0.01, le=1)] | None = None
+    """The share of a GPU's memory that the engine takes; None takes vLLM's choice, nearly all."""
+    max_model_len: Count | None = None
+    """Tokens that prompt and answer have together; None takes the model's own. Less needs less memory."""
+    engine: Mapping[str, Any] = Field(default_factory=dict)
+    """More options of the engine, by vLLM's names, e.g. {quantization: fp8}."""
+
+    concurrency: Count | None = None
+    """The most questions under way at once: None takes 64 of a server, and 256 of vLLM in this process. A server that
+    has no room for them says so, and is asked fewer."""
     form: FormChoice = "auto"
     """In "chat" turns or the paper's "transcript"; "auto" takes the turns where the server has a chat template."""
     timeout: Annotated[float, Field(ge=1, le=86_400)] = 600.0
@@ -48,8 +58,8 @@ class NamedModel(ModelOptions):
     """A model by its name; options that stand beside the name go before those of `models`."""
 
     name: str
-    """ "sandbox", a name on the Hugging Face Hub, the path of a folder, a server as "openai:URL#NAME", a class of one's
-    own as "package.module:Class", or "fake:NAME"."""
+    """ "sandbox", a name on the Hugging Face Hub, the path of a folder, either after "vllm:", a server as
+    "openai:URL#NAME", a class of one's own as "package.module:Class", or "fake:NAME"."""
     adapter: str | None = None
     """A LoRA adapter that is added to its weights: a name on the Hugging Face Hub, or the path of a folder."""
     options: Mapping[str, Any] = Field(default_factory=dict)

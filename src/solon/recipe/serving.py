@@ -1,13 +1,13 @@
 """Models that are not files: what servers and code cannot be, and must be able to do, said before anything is spent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from solon.errors import UsageError
 from solon.models import openai, own
-from solon.models.load import is_server, parse
+from solon.models.load import is_server, is_vllm, parse, unless_installed
 from solon.models.probe import Probed
 from solon.recipe.named_model import NamedModel
 from solon.recipe.schema import MODELS, Recipe
@@ -33,7 +33,7 @@ def untrainable(model: NamedModel) -> str | None:
     """Why a model cannot be trained, if it cannot."""
     backend = parse(model.name).backend
     what = {"openai": "a server", "own": "code of your own", "fake": "a fake"}.get(backend, f"{backend}:")
-    if backend != "transformers":
+    if backend not in ("transformers", "vllm"):  # which is trained as it lies here
         return f"{what} trains nothing"
     return (
         "training begins with a whole model, without an adapter: merge it (docs/models.md)" if model.adapter else None
@@ -47,23 +47,52 @@ def asked(recipe: Recipe, *, last: str, out: Path) -> dict[NamedModel, Helper]:
         UsageError: one cannot do what its stage needs; says what else can be done.
         ModelError: one cannot be reached, or does not answer.
     """
+    found: dict[NamedModel, Helper] = {}
+    for stage, model in _asked(recipe, last=last, out=out):
+        if is_vllm(model.name):
+            unless_installed(parse(model.name))
+        if is_server(model.name):
+            can = probed(found.setdefault(model, Helper(model, recipe.models)))
+            if stage == "04-label" and recipe.label.votes is None:
+                _unless_choosing(model.name, can)
+    return found
+
+
+def engines(recipe: Recipe, *, last: str, out: Path) -> dict[NamedModel, Probed]:
+    """What the models of these stages can do that vLLM computes in this process.
+
+    Each is loaded and ended again, since there may be room for one only: for a look, which a run does not need.
+
+    Raises:
+        UsageError: vLLM is not installed, or there is no such model or option.
+        ModelError: one does not start, or cannot be asked.
+    """
+    models = dict.fromkeys(model for _, model in _asked(recipe, last=last, out=out) if is_vllm(model.name))
+    return {model: _engine_probed(Helper(model, recipe.models)) for model in models}
+
+
+def _engine_probed(helper: Helper) -> Probed:
+    from solon.models.vllm import VLLM  # transformers takes seconds to import
+
+    model = helper.model
+    assert isinstance(model, VLLM)
+    try:
+        return model.probed()
+    finally:
+        model.close()
+
+
+def _asked(recipe: Recipe, *, last: str, out: Path) -> Iterator[tuple[str, NamedModel]]:
+    """The stages up to `last` that ask and are not complete in `out`, each with its models."""
     stages: dict[str, list[NamedModel]] = {
         "01-critique": [recipe.helpful_model],
         "03-pairs": list(recipe.pairs_model or ()),
         "04-label": list(recipe.feedback_model or (recipe.helpful_model,)),
         "07-evaluate": [recipe.helpful_model] if recipe.eval_prompts else [],
     }
-    found: dict[NamedModel, Helper] = {}
     for stage, models in stages.items():
-        if stage > last or (out / stage / "summary.json").exists():
-            continue
-        for model in models:
-            if not is_server(model.name):
-                continue
-            can = probed(found.setdefault(model, Helper(model, recipe.models)))
-            if stage == "04-label" and recipe.label.votes is None:
-                _unless_choosing(model.name, can)
-    return found
+        if stage <= last and not (out / stage / "summary.json").exists():
+            yield from ((stage, model) for model in models)
 
 
 def probed(server: Helper) -> Probed:

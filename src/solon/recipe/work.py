@@ -43,9 +43,8 @@ class Helper:
     def identity(self) -> dict[str, Any]:
         """All that decides what it answers. A folder is known by what is in it, not by where it lies."""
         identity = self.model.identity
-        known = {
-            key: value for key, value in identity.items() if key != "name" or not Path(self.named.spec().name).is_dir()
-        }
+        folder = Path(self.named.spec().name)
+        known = {key: value for key, value in identity.items() if key != "name" or not folder.is_dir()}
         return {**known, "form": self.model.form}
 
 
