@@ -19,6 +19,7 @@ from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
+from solon.models.cluster import Cluster
 from solon.recipe import auditing, serving
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
 from solon.recipe.inputs import judge_of, model_name, read_inputs, unless_trainable
@@ -48,10 +49,12 @@ def run(
     budget: Budget = UNBOUNDED,
     progress: Progress = lambda stage, done, total: None,
     warn: Callable[[str], None] = lambda warning: None,
+    cluster: Cluster | None = None,
 ) -> None:
     """Do the whole paper, or `until` a stage, in the run folder `out`; called again, go on where it was.
 
-    `limit` takes the first so many prompts of each kind. `warn` is told what servers cannot do.
+    `limit` takes the first so many prompts of each kind. `warn` is told what servers cannot do. `cluster` is where
+    models are asked, if not in this process.
 
     Raises:
         UsageError: something given cannot work, or `out` was begun with something else.
@@ -62,13 +65,13 @@ def run(
     constitution = constitutions.load(recipe.constitution)
     unless_able(constitution, recipe, until=until)
     inputs = read_inputs(recipe, limit=limit)
-    servers = serving.asked(recipe, last=last, out=out)
+    servers = serving.asked(recipe, last=last, out=out, cluster=cluster)
     for name, message, fix in serving.warnings(servers):
         warn(f"{name}: {message}; {fix}")
     copies = {copy: constitutions.text_of(name) for name, copy in copies_of(recipe).items()}
     files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
     with open_run(out, files=files) as folder:
-        table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers)
+        table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers, cluster)
         for done in _paper(table):
             if done == last:
                 break

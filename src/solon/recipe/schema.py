@@ -59,7 +59,7 @@ Count = Annotated[int, Field(ge=1)]
 class ModelOptions:
     """How models that are asked are loaded; the training stages have settings of their own.
 
-    The first four are those of models on this machine, the others of servers.
+    The first five are those of models that are loaded, the others of servers.
     """
 
     batch_size: int = 128
@@ -70,6 +70,9 @@ class ModelOptions:
     """ "cpu", "cuda", "cuda:1"; None takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """None takes float32 on the CPU, and the model's own on a GPU."""
+    group: int = 256
+    """Rows whose questions are computed together where they are alike, `batch_size` at a time. The answers depend on it
+    in their last bits. On a cluster a worker takes so many rows at a time, and a lost node costs it as many."""
 
     concurrency: int = 64
     """The most questions under way at once. One that has no room for them says so, and is asked fewer."""
@@ -283,7 +286,9 @@ _AT_LEAST_ONE = (1, inf)
 _SHARE = (0, 1)
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("num_revisions", "max_tokens", "max_length", "epochs", "steps", "save_every"), _AT_LEAST_ONE),
-    **dict.fromkeys(("batch_size", "micro_batch_size", "prompts_per_step", "threads", "concurrency"), _AT_LEAST_ONE),
+    **dict.fromkeys(
+        ("batch_size", "micro_batch_size", "prompts_per_step", "threads", "concurrency", "group"), _AT_LEAST_ONE
+    ),
     **dict.fromkeys(("upto", "most", "num_helpful_responses", "num_models", "rank", "alpha"), _AT_LEAST_ONE),
     **dict.fromkeys(("num_principles", "num_reasonings", "votes", "num_pairs"), _AT_LEAST_ONE),
     "num_responses": (2, inf),

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from solon.errors import UsageError
 from solon.models import openai
+from solon.models.cluster import Cluster
 from solon.models.load import is_server, parse
 from solon.models.probe import Probed
 from solon.recipe.schema import MODELS, Recipe
@@ -35,7 +36,7 @@ def unless_trained_here(recipe: Recipe, *, trains: bool) -> None:
         )
 
 
-def asked(recipe: Recipe, *, last: str, out: Path) -> dict[str, Helper]:
+def asked(recipe: Recipe, *, last: str, out: Path, cluster: Cluster | None = None) -> dict[str, Helper]:
     """The servers of the stages up to `last`, those that are complete in `out` aside, once they said what they can do.
 
     Raises:
@@ -53,7 +54,7 @@ def asked(recipe: Recipe, *, last: str, out: Path) -> dict[str, Helper]:
         if stage > last or (out / stage / "summary.json").exists():
             continue
         for name in filter(is_server, names):
-            helper = found.setdefault(name, Helper(name, recipe.models))
+            helper = found.setdefault(name, Helper(name, recipe.models, cluster))
             can = probed(helper)
             if stage == "04-label" and recipe.label.votes is None:
                 _unless_choosing(name, can)

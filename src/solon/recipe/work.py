@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from solon.chains import Chain, Reply, Request
 from solon.constitution.schema import Constitution, Principle
 from solon.errors import Stopped
 from solon.models import load as models
-from solon.models.base import Model, Server
+from solon.models.base import Model, ModelSpec, Server
+from solon.models.cluster import Cluster, Place, placed, shared
 from solon.models.drivers import Answered, Journal, drive
+from solon.models.spread import Load, identity, spread
 from solon.prompts import FormName
 from solon.recipe.inputs import Inputs
 from solon.recipe.schema import ModelOptions, Recipe
@@ -27,25 +29,57 @@ Row = Mapping[str, Any]
 
 
 class Helper:
-    """A model by its name, loaded when it is first needed."""
+    """A model by its name, loaded when it is first needed: in this process, or by the workers of a cluster."""
 
-    def __init__(self, name: str, options: ModelOptions):
+    def __init__(self, name: str, options: ModelOptions, cluster: Cluster | None = None):
         self.name = name
         self.options = options
+        self.cluster = cluster
+        self.is_server = models.is_server(name)
 
     @cached_property
     def model(self) -> Model | Server:
-        """The model itself."""
-        spec = models.parse(self.name)
-        given = {key: getattr(self.options, key) for key in models.OPTIONS[spec.backend]}
-        return models.load(replace(spec, options={key: value for key, value in given.items() if value is not None}))
+        """The model itself, in this process."""
+        return models.load(self._spec(self.options))
 
     @property
     def identity(self) -> dict[str, Any]:
         """All that decides what it answers. A folder is known by what is in it, not by where it lies."""
-        identity = self.model.identity
-        known = {key: value for key, value in identity.items() if key != "name" or not Path(self.name).is_dir()}
-        return {**known, "form": self.model.form}
+        known = {key: value for key, value in self._told.items() if key != "name" or not Path(self.name).is_dir()}
+        return known if self.is_server else {**known, "group": self.options.group}
+
+    def drive(self, rows: Sequence[Row], make: Callable[[Row], Chain[Any]], *, journal: Journal) -> dict[str, Any]:
+        """Drive the chain that `make` makes of each row; what they end with, by the ids of the rows."""
+        if self._place is None:
+            chains = ((row["id"], make(row)) for row in rows)
+            return drive(chains, self.model, journal=journal, group=self.options.group)
+        group = None if self.is_server else self.options.group
+        place, load = self._place
+        return spread(rows, make, place=place, load=load, identity=self._told, group=group, journal=journal)
+
+    @cached_property
+    def _told(self) -> dict[str, Any]:
+        if self._place is None or self.is_server:
+            return {**self.model.identity, "form": self.model.form}
+        return identity(*self._place)
+
+    @cached_property
+    def _place(self) -> tuple[Place, Load] | None:
+        """Where workers have their models, and how they load them."""
+        if self.cluster is None:
+            return None
+        if not self.is_server:
+            place = placed(self.cluster, cpus=self.options.threads or 1, loads=True)
+            return place, partial(models.load, self._spec(self.options))
+        place = shared(placed(self.cluster, cpus=1, loads=False), concurrency=self.options.concurrency)
+        share = replace(self.options, concurrency=self.options.concurrency // place.workers)
+        return place, partial(models.load, self._spec(share))
+
+    def _spec(self, options: ModelOptions) -> ModelSpec:
+        spec = models.parse(self.name)
+        given = {key: getattr(options, key) for key in models.OPTIONS[spec.backend]}
+        name = str(Path(spec.name).resolve()) if self.cluster and Path(spec.name).is_dir() else spec.name
+        return replace(spec, name=name, options={key: value for key, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -111,10 +145,12 @@ class Table:
     budget: Budget = UNBOUNDED
     servers: Mapping[str, Helper] = field(default_factory=dict)
     """Those that were asked already what they can do, by the names of their models."""
+    cluster: Cluster | None = None
+    """Where models are asked; None asks them in this process."""
 
     def ask(self, name: str, asking: Asking, *, model: str) -> list[Any]:
         """Do a stage that asks `model`, by the name of its folder, and return its rows."""
-        helper = self.servers.get(model) or Helper(model, self.recipe.models)
+        helper = self.servers.get(model) or Helper(model, self.recipe.models, self.cluster)
         return ask(self.run, name, asking, helper=helper, progress=self.progress, budget=self.budget)
 
     def train(self, name: str, training: Callable[..., dict[str, Any]], *, settings: dict[str, Any]) -> Path:
@@ -146,8 +182,7 @@ def ask(
         progress(name, 0, 0)
         return stage.read()
     journal = _Counted(stage.journal, lambda done: progress(name, done, total), lambda: budget.unless_spent(run))
-    chains = ((row["id"], asking.chain(row, config=config)) for row in rows)
-    answered = drive(chains, helper.model, journal=journal)
+    answered = helper.drive(rows, partial(asking.chain, config=config), journal=journal)
     ended = asking.finish([answered[row["id"]] for row in rows])
     seal(stage, asking, rows=rows, ended=ended)
     progress(name, total, total)
