@@ -1,8 +1,10 @@
-"""A run whose model is asked on a cluster, by workers that write down every question, and can be slow."""
+"""A run whose model is asked by workers on a cluster: each writes down what it was asked, and can be slow, or break."""
 
 import os
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,57 +12,83 @@ from typing import Any
 from toy_run import FILES, PROMPTS, SETTINGS, Together, Told, told
 
 from solon.chains import Reply, Request
+from solon.errors import ModelError
 from solon.models.cluster import Cluster, placed
+from solon.models.drivers import Answered, in_rounds
 from solon.models.spread import identity, spread
 from solon.runs import open_run
 
 GROUP = 3
 
 
-class Slow(Together):
-    """Waits for each batch."""
+@dataclass(frozen=True)
+class Ways:
+    """How the model behaves."""
+
+    seconds: float = 0.0
+    """A batch takes."""
+    breaks: str = "never"
+    """In which text of a question it cannot answer any more."""
+    dies: str = "never"
+    """In which its process ends."""
+
+
+class Breaking(Together):
+    """One of these ways."""
 
     form = "chat"
 
-    def __init__(self, log: Path, seconds: float):
+    def __init__(self, log: Path, ways: Ways):
         super().__init__(log / f"{os.getpid()}.asked")
-        self.seconds = seconds
+        self.ways = ways
 
     def answer(self, requests: list[Request]) -> list[Reply]:
-        time.sleep(self.seconds)
+        time.sleep(self.ways.seconds)
+        told = str(requests)
+        if self.ways.dies in told:
+            os._exit(1)
+        if self.ways.breaks in told:
+            raise ModelError("no quota")
         return super().answer(requests)
 
 
-def load(log: Path, seconds: float) -> Slow:
-    return Slow(log, seconds)
-
-
-def play(path: Path, log: Path, *, seconds: float = 0.0, workers: int = 4, came: Any = lambda: None) -> list[Any]:
-    """Do the run, or go on with it; `came` is called whenever something came back."""
+def play(
+    path: Path,
+    log: Path,
+    ways: Ways = Ways(),
+    *,
+    workers: int | None = 4,
+    came: Callable[[], None] = lambda: None,
+) -> None:
+    """Do the run on a cluster, or go on with it; without `workers`, in this process. `came` follows each line kept."""
     log.mkdir(exist_ok=True)
-    loads = partial(load, log, seconds)
+    load = partial(Breaking, log, ways)
     with open_run(path, files=FILES) as run:
         stage = run.stage("01-toy", SETTINGS)
-        if not stage.complete:
-            keep = stage.journal.keep
-
-            def kept(batch: Any) -> None:
-                keep(batch)
-                came()
-
-            stage.journal.keep = kept  # type: ignore[method-assign]
+        if stage.complete:
+            return
+        journal = _Followed(stage.journal, came)
+        if workers is None:
+            chains = ((prompt["id"], told(prompt)) for prompt in PROMPTS)
+            rows: dict[str, Any] = in_rounds(chains, load(), journal=journal, group=GROUP)
+        else:
             place = placed(Cluster("auto", workers), cpus=1, loads=True)
-            who = identity(place, loads)
-            rows = spread(PROMPTS, told, place=place, load=loads, identity=who, group=GROUP, journal=stage.journal)
-            ids = [prompt["id"] for prompt in PROMPTS]
-            stage.seal([rows[id] for id in ids], row_type=Told, ids=ids)
-        return stage.read()
+            who = identity(place, load)
+            rows = spread(PROMPTS, told, place=place, load=load, identity=who, group=GROUP, journal=journal)
+        ids = [prompt["id"] for prompt in PROMPTS]
+        stage.seal([rows[id] for id in ids], row_type=Told, ids=ids)
 
 
-def asked(log: Path) -> list[str]:
-    """The digests of all questions, of all workers."""
-    return [digest for file in sorted(log.glob("*.asked")) for digest in file.read_text().split()]
+class _Followed:
+    def __init__(self, journal: Any, came: Callable[[], None]):
+        self.journal = journal
+        self.recall = journal.recall
+        self.came = came
+
+    def keep(self, batch: list[Answered]) -> None:
+        self.journal.keep(batch)
+        self.came()
 
 
 if __name__ == "__main__":
-    play(Path(sys.argv[1]), Path(sys.argv[2]), seconds=float(sys.argv[3]), workers=2)
+    play(Path(sys.argv[1]), Path(sys.argv[2]), Ways(seconds=float(sys.argv[3])), workers=2)

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -95,7 +95,7 @@ def shared(place: Place, *, concurrency: int) -> Place:
 
 @contextmanager
 def watched(place: Place, workers: int) -> Iterator[None]:
-    """Warn where nodes are lost so that there is no room for the workers any more: they are waited for in silence."""
+    """Warn where nodes are lost and workers have no room any more: Ray waits for it. What it says goes to stderr."""
     over = threading.Event()
 
     def watch() -> None:
@@ -112,7 +112,8 @@ def watched(place: Place, workers: int) -> Iterator[None]:
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         over.set()
         thread.join()

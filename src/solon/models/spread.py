@@ -12,7 +12,8 @@ What goes wrong with Ray Data elsewhere, and cannot here:
 1. Workers that do not fit into the cluster would be waited for in silence: `cluster` counts first how many fit.
 2. Small inputs are fused into one task: each group is a block of its own.
 3. Ray's own stage for servers asks one question at a time: workers here ask many side by side.
-4. A stop would throw away what is under way: workers begin nothing more, and what they have is waited for.
+4. Rows at which a process ends would be tried for ever: they are tried so often, and then stop the run.
+5. A stop would throw away what is under way: workers begin nothing more, and what they have is waited for.
 
 Rows, replies and functions travel by pickle, as all does in Ray: who can reach a cluster can run code on it, which is
 why Ray asks for a token by default.
@@ -20,6 +21,7 @@ why Ray asks for a token by default.
 
 import logging
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -35,6 +37,9 @@ T = TypeVar("T")
 Row = Mapping[str, Any]
 Load = Callable[[], Model | Server]
 _Turn = tuple[str, int]
+
+MOST_TIMES = 4
+"""A group is begun: so many nodes may be lost in the midst of it."""
 
 
 def identity(place: Place, load: Load) -> dict[str, Any]:
@@ -157,9 +162,17 @@ class _Worker:
         import ray
 
         returned = _Returned()
-        if not ray.get(self.job.gate.is_open.remote()):
+        first = unit.rows[0]["id"]
+        times = ray.get(self.job.gate.begin.remote(first))
+        if not times:
             return returned
         try:
+            if times > MOST_TIMES:
+                raise ModelError(
+                    f"the {len(unit.rows)} rows from {first!r} on were given to {MOST_TIMES} workers, and each ended "
+                    "in the midst of them, its process and all. Most likely there is too little memory: set a smaller "
+                    "models.batch_size, or give a worker more"
+                )
             if self.model is None:
                 self.model = self.job.load()
                 _unless_the_same(self.job.identity, _told(self.model))
@@ -172,16 +185,18 @@ class _Worker:
 
 
 class _Gate:
-    """Says whether more may be begun. Lives beside the head, so that no lost node takes it along."""
+    """Says whether a group may be begun, and how often it was. Lives beside the head, so that no lost node takes it."""
 
     def __init__(self) -> None:
         self.opened = True
+        self.begun: Counter[str] = Counter()
 
     def close(self) -> None:
         self.opened = False
 
-    def is_open(self) -> bool:
-        return self.opened
+    def begin(self, first: str) -> int:
+        self.begun[first] += self.opened
+        return self.begun[first] if self.opened else 0
 
 
 class _Unanswered(Exception):
