@@ -61,6 +61,12 @@ GpusPerWorker = Annotated[
 WorkerRows = Annotated[
     int, typer.Option(min=1, help="Rows that ask a server which a worker takes, and returns, at a time.")
 ]
+Launcher = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMAND", help='Starts the processes that train, e.g. "accelerate launch --num_processes 8".'
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Named = Annotated[str | None, typer.Argument(metavar="NAME|FILE", help="A built-in's name or a YAML file.")]
 
@@ -127,6 +133,7 @@ def run(
     workers: Workers = None,
     gpus_per_worker: GpusPerWorker = None,
     worker_rows: WorkerRows = 32,
+    launcher: Launcher = None,
     as_json: Json = False,
 ) -> None:
     """Do the whole paper as a recipe says. The same command goes on where it was stopped."""
@@ -137,7 +144,7 @@ def run(
         raise UsageError("workers are those of a Ray cluster: name it with --ray, e.g. --ray auto")
     cluster = None if ray is None else Cluster(ray, workers, gpus_per_worker, worker_rows)
     given = tuple(settings or ())
-    order = Order(recipe, constitution, seed, out, given, until, limit, max_tokens_total, max_time, cluster)
+    order = Order(recipe, constitution, seed, out, given, until, limit, max_tokens_total, max_time, cluster, launcher)
     do(order, as_json=as_json)
 
 

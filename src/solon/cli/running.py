@@ -83,6 +83,7 @@ def do(order: Order, *, as_json: bool) -> None:
             progress=progress,
             warn=_warn,
             cluster=order.cluster and replace(order.cluster, warn=_warn),
+            launcher=order.launcher,
         )
     complete = [stage for stage in STAGES if (out / stage / "summary.json").exists()]
     for stage in complete:

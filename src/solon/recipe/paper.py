@@ -20,7 +20,7 @@ from solon.errors import UsageError
 from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
 from solon.models.cluster import Cluster
-from solon.recipe import auditing, serving
+from solon.recipe import auditing, launching, serving
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
 from solon.recipe.inputs import judge_of, model_name, read_inputs, unless_trainable
 from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
@@ -50,11 +50,12 @@ def run(
     progress: Progress = lambda stage, done, total: None,
     warn: Callable[[str], None] = lambda warning: None,
     cluster: Cluster | None = None,
+    launcher: str | None = None,
 ) -> None:
     """Do the whole paper, or `until` a stage, in the run folder `out`; called again, go on where it was.
 
     `limit` takes the first so many prompts of each kind. `warn` is told what servers cannot do. `cluster` is where
-    models are asked, if not in this process.
+    models are asked, and `launcher` starts the processes that train, if not this one.
 
     Raises:
         UsageError: something given cannot work, or `out` was begun with something else.
@@ -65,13 +66,15 @@ def run(
     constitution = constitutions.load(recipe.constitution)
     unless_able(constitution, recipe, until=until)
     inputs = read_inputs(recipe, limit=limit)
+    if launcher is not None:
+        _unless_shared(recipe, launcher, last=last, out=out, warn=warn)
     servers = serving.asked(recipe, last=last, out=out, cluster=cluster)
     for name, message, fix in serving.warnings(servers):
         warn(f"{name}: {message}; {fix}")
     copies = {copy: constitutions.text_of(name) for name, copy in copies_of(recipe).items()}
     files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
     with open_run(out, files=files) as folder:
-        table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers, cluster)
+        table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers, cluster, launcher)
         for done in _paper(table):
             if done == last:
                 break
@@ -114,6 +117,24 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
         if (folder := Path(model_name(base_model))).is_dir():
             for section in (section for stage, section in _TRAINED.items() if last >= stage):
                 lora.unless_there(getattr(recipe, section).lora, folder)
+
+
+def _unless_shared(recipe: Recipe, launcher: str, *, last: str, out: Path, warn: Callable[[str], None]) -> None:
+    """Try the launcher before anything is spent, if there is something left to train."""
+    to_train = {
+        stage: section
+        for stage, section in _TRAINED.items()
+        if stage <= last and not (out / stage / "summary.json").exists()
+    }
+    if not to_train:
+        return
+    launched = launching.tried(launcher)
+    if launched.processes == 1:
+        warn(
+            f"`{launcher}` starts one process, which trains alone; where there are no GPUs, `accelerate launch "
+            "--multi_gpu --num_processes 2` starts two"
+        )
+    launching.unless_shared(recipe, launched, stages=to_train)
 
 
 def _paper(table: Table) -> Iterator[str]:

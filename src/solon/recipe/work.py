@@ -20,6 +20,7 @@ from solon.models.drivers import Answered, Journal, drive
 from solon.models.spread import Load, identity, spread
 from solon.prompts import FormName
 from solon.recipe.inputs import Inputs
+from solon.recipe.launching import launch
 from solon.recipe.schema import ModelOptions, Recipe
 from solon.runs import Run, Stage
 
@@ -147,14 +148,18 @@ class Table:
     """Those that were asked already what they can do, by the names of their models."""
     cluster: Cluster | None = None
     """Where models are asked; None asks them in this process."""
+    launcher: str | None = None
+    """What starts the processes that train; None trains in this one."""
 
     def ask(self, name: str, asking: Asking, *, model: str) -> list[Any]:
         """Do a stage that asks `model`, by the name of its folder, and return its rows."""
         helper = self.servers.get(model) or Helper(model, self.recipe.models, self.cluster)
         return ask(self.run, name, asking, helper=helper, progress=self.progress, budget=self.budget)
 
-    def train(self, name: str, training: Callable[..., dict[str, Any]], *, settings: dict[str, Any]) -> Path:
+    def train(self, name: str, training: partial[dict[str, Any]], *, settings: dict[str, Any]) -> Path:
         """Do a stage that trains, and return the folder of its model."""
+        if self.launcher is not None:
+            training = partial(launch, training, launcher=self.launcher)
         return train(self.run, name, settings, training, progress=self.progress, budget=self.budget)
 
 
