@@ -15,6 +15,12 @@ def test_without_ray_it_is_said_how_to_install_it(monkeypatch):
         placed(Cluster(), cpus=1, loads=True)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "ray://127.0.0.1:1", "127.0.0.1:port"])
+def test_a_cluster_that_is_not_there_is_not_tried_for_minutes(address):
+    with pytest.raises(UsageError, match=r"there is no Ray cluster at .*\n.*`ray start --head`"):
+        cluster._unless_reached(address)
+
+
 @pytest.mark.parametrize(
     ("cpus", "gpus", "room"), [(1, 0, 15), (2, 0, 7), (1, 1, 4), (1, 4, 1), (1, 0.5, 8), (4, 0.25, 2), (9, 0, 0)]
 )

@@ -76,7 +76,7 @@ def rows_of(digests, run: Path) -> set[str]:
 
 
 def test_rows_of_a_cluster_are_those_of_a_laptop_and_no_cpu_need_be_free(nodes, laptop, tmp_path):
-    play(tmp_path / "run", tmp_path / "asked", workers=4)
+    play(tmp_path / "run", tmp_path / "asked", Ways(seconds=0.3), workers=4)
     assert table(tmp_path / "run") == table(laptop / "run")
     assert sorted(asked(tmp_path / "asked")) == sorted(asked(laptop / "asked"))
     assert len(list((tmp_path / "asked").iterdir())) > 1

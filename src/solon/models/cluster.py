@@ -5,6 +5,7 @@ Ray waits in silence for what does not fit, so what fits is counted first; what 
 
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ ROWS = 32
 BEGIN_SECONDS = 60.0
 """In which a worker's process must begin: it takes some, and may have to wait for a stage before to let go."""
 WATCH_SECONDS = 10.0
+REACH_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -130,19 +132,34 @@ def connected(address: str) -> Any:
         ) from error
     if ray.is_initialized():
         return ray
+    if address not in ("auto", "local"):
+        _unless_reached(address)
     in_main_thread = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"there is no Ray cluster at {address!r}: {error}\nStart one with `ray start --head`, name it HOST:PORT, "
-            'or take "local", which starts Ray on this machine'
-        ) from error
+        raise _not_there(address, error) from error
     finally:
         if in_main_thread:  # Ray ends the process at a SIGTERM, and the run is to end itself
             signal.signal(signal.SIGTERM, before)
     return ray
+
+
+def _unless_reached(address: str) -> None:
+    """Ray tries for minutes, and says so in its own words."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise _not_there(address, error) from error
+
+
+def _not_there(address: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"there is no Ray cluster at {address!r}: {error}\nStart one with `ray start --head`, name it HOST:PORT, or "
+        'take "local", which starts Ray on this machine'
+    )
 
 
 def remote(place: Place, function: Callable[..., Any], *, times: int = 1) -> Any:

@@ -258,7 +258,7 @@ def _returned(units: Sequence[_Unit], job: _Job, place: Place) -> Iterator[_Retu
         fn_constructor_args=(job,),
         batch_size=None,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=workers),
+        compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),  # none waits for another
         num_cpus=place.cpus,
         num_gpus=place.gpus or None,
     )
