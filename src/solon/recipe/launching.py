@@ -102,8 +102,10 @@ def _done(launcher: str, job: Mapping[str, Any], *, folder: Path, progress: trai
     (folder / "progress").touch()
     log = folder.parent / LOG
     with _started(launcher, folder, log) as process, (folder / "progress").open() as told:
-        while process.poll() is None:
+        ended = False
+        while not ended:
             time.sleep(POLL_SECONDS)
+            ended = process.poll() is not None  # what was told before that is read after it
             for line in told:
                 done, total = line.split()
                 progress(int(done), int(total))
