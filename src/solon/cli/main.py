@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from solon.cli.ending import exits
+from solon.errors import UsageError
 
 app = typer.Typer(
     help="Constitutional AI: from a constitution that a person writes to a model that follows it.",
@@ -46,6 +47,26 @@ MaxTokens = Annotated[
 MaxTime = Annotated[
     float | None, typer.Option("--max-time", min=0, metavar="SECONDS", help="Stop after so long; it can be resumed.")
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Ask models on a Ray cluster: HOST:PORT, `auto` for the one of this machine, or `local`.",
+    ),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="On the cluster. Default: as many as fit.")]
+GpusPerWorker = Annotated[
+    float | None, typer.Option(min=0, help="Default: 1 for a model that is loaded, where the cluster has GPUs.")
+]
+WorkerRows = Annotated[
+    int, typer.Option(min=1, help="Rows that ask a server which a worker takes, and returns, at a time.")
+]
+Launcher = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMAND", help='Starts the processes that train, e.g. "accelerate launch --num_processes 8".'
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Named = Annotated[str | None, typer.Argument(metavar="NAME|FILE", help="A built-in's name or a YAML file.")]
 
@@ -54,6 +75,9 @@ QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what Ray writes as errors is meant for its makers
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # whose coming default Ray would warn of
 }
 """Keeps libraries from talking over the progress; what the person has set stays."""
 
@@ -105,13 +129,23 @@ def run(
     limit: Limit = None,
     max_tokens_total: MaxTokens = None,
     max_time: MaxTime = None,
+    ray: Ray = None,
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    worker_rows: WorkerRows = 32,
+    launcher: Launcher = None,
     as_json: Json = False,
 ) -> None:
     """Do the whole paper as a recipe says. The same command goes on where it was stopped."""
     from solon.cli.running import Order, do
+    from solon.recipe import Cluster
 
+    if ray is None and (workers, gpus_per_worker, worker_rows) != (None, None, 32):
+        raise UsageError("workers are those of a Ray cluster: name it with --ray, e.g. --ray auto")
+    cluster = None if ray is None else Cluster(ray, workers, gpus_per_worker, worker_rows)
     given = tuple(settings or ())
-    do(Order(recipe, constitution, seed, out, given, until, limit, max_tokens_total, max_time), as_json=as_json)
+    order = Order(recipe, constitution, seed, out, given, until, limit, max_tokens_total, max_time, cluster, launcher)
+    do(order, as_json=as_json)
 
 
 @app.command()

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from solon.cli.trace import most_telling, show_trace
 from solon.constitution import load as constitutions
 from solon.constitution.finding import Finding
 from solon.constitution.schema import Constitution
-from solon.recipe import STAGES, Recipe
+from solon.recipe import STAGES, Cluster, Recipe
 from solon.report.read import Metrics
 from solon.report.text import visible
 from solon.runs import read_rows, read_summary
@@ -36,18 +37,32 @@ class Order:
     limit: int | None = None
     max_tokens_total: int | None = None
     max_time: float | None = None
+    cluster: Cluster | None = None
+    launcher: str | None = None
 
     @property
     def command(self) -> str:
         """How to type it again."""
-        words = ["solon", "demo"] if self.recipe == "demo" else ["solon", "run", self.recipe]
+        is_demo = self.recipe == "demo" and self.cluster is None and self.launcher is None
+        words = ["solon", "demo"] if is_demo else ["solon", "run", self.recipe]
         for option, value in (("constitution", self.constitution), ("seed", self.seed), ("out", self.out),
                               ("until", self.until), ("limit", self.limit),
-                              ("max-tokens-total", self.max_tokens_total), ("max-time", self.max_time)):  # fmt: skip
+                              ("max-tokens-total", self.max_tokens_total), ("max-time", self.max_time),
+                              *self._where()):  # fmt: skip
             words += [f"--{option}", str(value)] if value is not None else []
         for setting in self.settings:
             words += ["--set", setting]
         return shlex.join(words)
+
+    def _where(self) -> Iterator[tuple[str, Any]]:
+        """Where it runs, but for what is so by default."""
+        if self.cluster is not None:
+            default = Cluster()
+            yield "ray", self.cluster.address
+            yield "workers", self.cluster.workers
+            yield "gpus-per-worker", self.cluster.gpus_per_worker
+            yield "worker-rows", None if self.cluster.rows == default.rows else self.cluster.rows
+        yield "launcher", self.launcher
 
 
 def do(order: Order, *, as_json: bool) -> None:
@@ -59,7 +74,17 @@ def do(order: Order, *, as_json: bool) -> None:
         _warn(f"{finding.where}: {finding.message}; {finding.fix}")
     budget = recipes.Budget(order.max_tokens_total, order.max_time)
     with terminal.progress() as progress:
-        recipes.run(recipe, out=out, until=order.until, limit=order.limit, budget=budget, progress=progress, warn=_warn)
+        recipes.run(
+            recipe,
+            out=out,
+            until=order.until,
+            limit=order.limit,
+            budget=budget,
+            progress=progress,
+            warn=_warn,
+            cluster=order.cluster and replace(order.cluster, warn=_warn),
+            launcher=order.launcher,
+        )
     complete = [stage for stage in STAGES if (out / stage / "summary.json").exists()]
     for stage in complete:
         if doubt := read_summary(out / stage).get("doubt"):

@@ -46,10 +46,12 @@ class Journal(Protocol):
         """Put replies that were computed together on file, all or none."""
 
 
-def drive(chains: Iterable[tuple[str, Chain[T]]], model: Model | Server, *, journal: Journal) -> dict[str, T]:
-    """Drive chains as suits the model; rows by the id of their chain."""
+def drive(
+    chains: Iterable[tuple[str, Chain[T]]], model: Model | Server, *, journal: Journal, group: int = 256
+) -> dict[str, T]:
+    """Drive chains as suits the model; rows by the id of their chain. `group` is that of `in_rounds`."""
     if not isinstance(model, Server):
-        return in_rounds(chains, model, journal=journal)
+        return in_rounds(chains, model, journal=journal, group=group)
 
     async def asked() -> dict[str, T]:
         async with model:

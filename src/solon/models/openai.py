@@ -24,6 +24,7 @@ from solon.models.width import Width
 from solon.prompts import FormChoice, FormName
 from solon.records import user
 
+CONCURRENCY = 64
 KNOCK = Generate([user("Hello?")], Sampling(max_tokens=16))
 """What a server is asked that could not answer something else, to find out which of the two is the cause."""
 
@@ -31,7 +32,7 @@ KNOCK = Generate([user("Hello?")], Sampling(max_tokens=16))
 def load(
     name: str,
     *,
-    concurrency: int = 64,
+    concurrency: int = CONCURRENCY,
     form: FormChoice = "auto",
     timeout: float = 600.0,
     api_key_env: str | Mapping[str, str] = "OPENAI_API_KEY",

@@ -1,5 +1,6 @@
 """The whole paper in order: one YAML that a person writes, one function of straight-line calls."""
 
+from solon.models.cluster import Cluster
 from solon.recipe.comparing import judges_of, label_by
 from solon.recipe.inputs import model_name, not_understood, read_inputs, trained_model
 from solon.recipe.paper import STAGES, run, stage_named, unless_able
@@ -10,6 +11,7 @@ __all__ = [
     "SL_CAI",
     "STAGES",
     "Budget",
+    "Cluster",
     "Helper",
     "Recipe",
     "apply_settings",

@@ -17,7 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 class ModelOptions(BaseModel):
     """How models that are asked are loaded; the training stages have settings of their own.
 
-    The first four are those of models on this machine, the next of those that vLLM computes, the others of servers.
+    The first five are those of models that are loaded, the next of those that vLLM computes, the others of servers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -30,6 +30,10 @@ class ModelOptions(BaseModel):
     """ "cpu", "cuda", "cuda:1"; None takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """None takes float32 on the CPU, and the model's own on a GPU."""
+
+    group: Count = 256
+    """Rows whose questions are computed together where they are alike, `batch_size` at a time. The answers depend on it
+    in their last bits. On a cluster a worker takes so many rows at a time, and a lost node costs it as many."""
 
     tensor_parallel_size: Count | None = None
     """GPUs over which a model is spread; None takes one."""

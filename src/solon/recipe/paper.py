@@ -19,7 +19,8 @@ from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.evaluate.metrics import judge_rows, metrics
 from solon.evaluate.sample import sample_response
-from solon.recipe import auditing, serving
+from solon.models.cluster import Cluster
+from solon.recipe import auditing, launching, serving
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
 from solon.recipe.inputs import judge_of, read_inputs, trained_model, unless_trainable
 from solon.recipe.named_model import NamedModel, named
@@ -49,10 +50,13 @@ def run(
     budget: Budget = UNBOUNDED,
     progress: Progress = lambda stage, done, total: None,
     warn: Callable[[str], None] = lambda warning: None,
+    cluster: Cluster | None = None,
+    launcher: str | None = None,
 ) -> None:
     """Do the whole paper, or `until` a stage, in the run folder `out`; called again, go on where it was.
 
-    `limit` takes the first so many prompts of each kind. `warn` is told what servers cannot do.
+    `limit` takes the first so many prompts of each kind. `warn` is told what servers cannot do. `cluster` is where
+    models are asked, and `launcher` starts the processes that train, if not this one.
 
     Raises:
         UsageError: something given cannot work, or `out` was begun with something else.
@@ -63,13 +67,15 @@ def run(
     constitution = constitutions.load(recipe.constitution)
     unless_able(constitution, recipe, until=until)
     inputs = read_inputs(recipe, limit=limit)
-    servers = serving.asked(recipe, last=last, out=out)
+    if launcher is not None:
+        _unless_shared(recipe, launcher, last=last, out=out, warn=warn)
+    servers = serving.asked(recipe, last=last, out=out, cluster=cluster)
     for name, message, fix in serving.warnings(recipe, servers):
         warn(f"{name}: {message}; {fix}")
     copies = {copy: constitutions.text_of(name) for name, copy in copies_of(recipe).items()}
     files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
     with open_run(out, files=files) as folder:
-        table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers)
+        table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers, cluster, launcher)
         for done in _paper(table):
             if done == last:
                 break
@@ -113,6 +119,24 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
         if (folder := Path(base_model)).is_dir():
             for section in (section for stage, section in _TRAINED.items() if last >= stage):
                 lora.unless_there(getattr(recipe, section).lora, folder)
+
+
+def _unless_shared(recipe: Recipe, launcher: str, *, last: str, out: Path, warn: Callable[[str], None]) -> None:
+    """Try the launcher before anything is spent, if there is something left to train."""
+    to_train = {
+        stage: section
+        for stage, section in _TRAINED.items()
+        if stage <= last and not (out / stage / "summary.json").exists()
+    }
+    if not to_train:
+        return
+    launched = launching.tried(launcher)
+    if launched.processes == 1:
+        warn(
+            f"`{launcher}` starts one process, which trains alone; where there are no GPUs, `accelerate launch "
+            "--multi_gpu --num_processes 2` starts two"
+        )
+    launching.unless_shared(recipe, launched, stages=to_train)
 
 
 def _paper(table: Table) -> Iterator[str]:

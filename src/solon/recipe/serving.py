@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from solon.errors import UsageError
 from solon.models import openai, own
+from solon.models.cluster import Cluster
 from solon.models.load import is_server, is_vllm, parse, unless_installed
 from solon.models.probe import Probed
 from solon.recipe.named_model import NamedModel
@@ -40,7 +41,7 @@ def untrainable(model: NamedModel) -> str | None:
     )
 
 
-def asked(recipe: Recipe, *, last: str, out: Path) -> dict[NamedModel, Helper]:
+def asked(recipe: Recipe, *, last: str, out: Path, cluster: Cluster | None = None) -> dict[NamedModel, Helper]:
     """The servers of the stages up to `last`, those that are complete in `out` aside, once they said what they can do.
 
     Raises:
@@ -52,7 +53,7 @@ def asked(recipe: Recipe, *, last: str, out: Path) -> dict[NamedModel, Helper]:
         if is_vllm(model.name):
             unless_installed(parse(model.name))
         if is_server(model.name):
-            can = probed(found.setdefault(model, Helper(model, recipe.models)))
+            can = probed(found.setdefault(model, Helper(model, recipe.models, cluster)))
             if stage == "04-label" and recipe.label.votes is None:
                 _unless_choosing(model.name, can)
     return found

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,14 @@ from solon.chains import Chain, Reply, Request
 from solon.constitution.schema import Constitution, Principle
 from solon.errors import Stopped
 from solon.models import load as models
-from solon.models.base import Model, Server
+from solon.models.base import Model, ModelSpec, Server
+from solon.models.cluster import Cluster, Place, placed, shared
 from solon.models.drivers import Answered, Journal, drive
+from solon.models.openai import CONCURRENCY
+from solon.models.spread import Load, identity, spread
 from solon.prompts import FormName
 from solon.recipe.inputs import Inputs, model_name
+from solon.recipe.launching import launch
 from solon.recipe.named_model import ModelOptions, NamedModel
 from solon.recipe.schema import Recipe
 from solon.runs import Run, Stage
@@ -28,24 +32,59 @@ Row = Mapping[str, Any]
 
 
 class Helper:
-    """A model that a recipe names, loaded when it is first needed."""
+    """A model that a recipe names, loaded when it is first needed: in this process, or by the workers of a cluster."""
 
-    def __init__(self, named: NamedModel, options: ModelOptions):
+    def __init__(self, named: NamedModel, options: ModelOptions, cluster: Cluster | None = None):
         self.named = named.model_copy(update={"name": model_name(named.name)})
         self.options = options
+        self.cluster = cluster
+        self.is_server = models.is_server(self.named.name)
 
     @cached_property
     def model(self) -> Model | Server:
-        """The model itself."""
-        return models.load(self.named.spec(self.options))
+        """The model itself, in this process."""
+        return models.load(self._spec)
 
     @property
     def identity(self) -> dict[str, Any]:
         """All that decides what it answers. A folder is known by what is in it, not by where it lies."""
-        identity = self.model.identity
         folder = Path(self.named.spec().name)
-        known = {key: value for key, value in identity.items() if key != "name" or not folder.is_dir()}
-        return {**known, "form": self.model.form}
+        known = {key: value for key, value in self._told.items() if key != "name" or not folder.is_dir()}
+        return known if self.is_server else {**known, "group": self.options.group}
+
+    def drive(self, rows: Sequence[Row], make: Callable[[Row], Chain[Any]], *, journal: Journal) -> dict[str, Any]:
+        """Drive the chain that `make` makes of each row; what they end with, by the ids of the rows."""
+        if self._place is None:
+            chains = ((row["id"], make(row)) for row in rows)
+            return drive(chains, self.model, journal=journal, group=self.options.group)
+        group = None if self.is_server else self.options.group
+        place, load = self._place
+        return spread(rows, make, place=place, load=load, identity=self._told, group=group, journal=journal)
+
+    @cached_property
+    def _told(self) -> dict[str, Any]:
+        if self._place is None or self.is_server:
+            return {**self.model.identity, "form": self.model.form}
+        return identity(*self._place)
+
+    @cached_property
+    def _place(self) -> tuple[Place, Load] | None:
+        """Where workers have their models, and how they load them."""
+        if self.cluster is None:
+            return None
+        spec = self._spec
+        if not self.is_server:
+            return placed(self.cluster, cpus=spec.options.get("threads", 1), loads=True), partial(models.load, spec)
+        concurrency = spec.options.get("concurrency", CONCURRENCY)
+        place = shared(placed(self.cluster, cpus=1, loads=False), concurrency=concurrency)
+        share = {**spec.options, "concurrency": concurrency // place.workers}
+        return place, partial(models.load, replace(spec, options=share))
+
+    @property
+    def _spec(self) -> ModelSpec:
+        spec = self.named.spec(self.options)
+        is_here = self.cluster is not None and Path(spec.name).is_dir()
+        return replace(spec, name=str(Path(spec.name).resolve())) if is_here else spec
 
 
 @dataclass(frozen=True)
@@ -111,14 +150,20 @@ class Table:
     budget: Budget = UNBOUNDED
     servers: Mapping[NamedModel, Helper] = field(default_factory=dict)
     """Those that were asked already what they can do."""
+    cluster: Cluster | None = None
+    """Where models are asked; None asks them in this process."""
+    launcher: str | None = None
+    """What starts the processes that train; None trains in this one."""
 
     def ask(self, name: str, asking: Asking, *, model: NamedModel) -> list[Any]:
         """Do a stage that asks `model`, by the name of its folder, and return its rows."""
-        helper = self.servers.get(model) or Helper(model, self.recipe.models)
+        helper = self.servers.get(model) or Helper(model, self.recipe.models, self.cluster)
         return ask(self.run, name, asking, helper=helper, progress=self.progress, budget=self.budget)
 
-    def train(self, name: str, training: Callable[..., dict[str, Any]], *, settings: dict[str, Any]) -> Path:
+    def train(self, name: str, training: partial[dict[str, Any]], *, settings: dict[str, Any]) -> Path:
         """Do a stage that trains, and return the folder of its model."""
+        if self.launcher is not None:
+            training = partial(launch, training, launcher=self.launcher)
         return train(self.run, name, settings, training, progress=self.progress, budget=self.budget)
 
 
@@ -146,8 +191,7 @@ def ask(
         progress(name, 0, 0)
         return stage.read()
     journal = _Counted(stage.journal, lambda done: progress(name, done, total), lambda: budget.unless_spent(run))
-    chains = ((row["id"], asking.chain(row, config=config)) for row in rows)
-    answered = drive(chains, helper.model, journal=journal)
+    answered = helper.drive(rows, partial(asking.chain, config=config), journal=journal)
     seal(stage, asking, rows=rows, ended=asking.finish([answered.pop(row["id"]) for row in rows]))
     progress(name, total, total)
     return stage.read()

@@ -189,5 +189,5 @@ def _train(
     ends, end = end_ids(trained.generation_config.eos_token_id), turn_end(tokenizer)
     if end is not None and end not in ends:  # as with some pretrained models: answers end where the template ends them
         trained.generation_config.eos_token_id = sorted({*ends, end})
-    training.finish(trained, tokenizer, out=out, summary=summary)
+    training.finish(trained, tokenizer, trainer=trainer, out=out, summary=summary)
     return summary

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from solon.errors import UsageError
 from solon.records import Comparison, Conversation, Judge, assistant, rng
-from solon.stages import comparisons, lora, scorer, training
+from solon.stages import comparisons, lora, ranks, scorer, training
 from solon.stages.comparisons import source_of
 from solon.stages.lora import LoraConfig
 from solon.stages.measures import HeldOut, measured, sigmoid, together
@@ -194,7 +194,9 @@ def _train_ensemble(
         "history": [{"member": number, **step} for number, it in enumerate(summaries) for step in it["history"]],
     }
     training.write(aside / training.SUMMARY, json.dumps(summary, indent=1))
-    aside.rename(out / "model")
+    if ranks.is_main():
+        aside.rename(out / "model")
+    ranks.wait()
     return summary
 
 
@@ -253,7 +255,7 @@ def _train(job: _Job, *, out: Path, config: PreferenceModelConfig, progress: tra
         **training.machine(),
         "seconds": time.monotonic() - started,
     }
-    training.finish(trained, tokenizer, out=out, summary=summary)
+    training.finish(trained, tokenizer, trainer=trainer, out=out, summary=summary)
     return summary
 
 

@@ -209,7 +209,7 @@ def _train(
         **training.machine(),
         "seconds": time.monotonic() - started,
     }
-    training.finish(lora.merged(trainer.model), tokenizer, out=out, summary=summary)
+    training.finish(lora.merged(trainer.model), tokenizer, trainer=trainer, out=out, summary=summary)
     return summary
 
 

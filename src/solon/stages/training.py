@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from solon.errors import UsageError
+from solon.stages import ranks
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -37,14 +38,15 @@ def begin(out: Path, *, settings: Mapping[str, Any], rows: Sequence[Any]) -> dic
     here = {"settings": dict(settings), "rows": _digest(rows)}
     here = json.loads(json.dumps(here))
     note = out / "settings.json"
-    if note.exists():
-        _unless_the_same(json.loads(note.read_text()), here, out)
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        write(note, json.dumps(here, indent=1))
-    if not (out / "model").exists():
-        return None
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    with ranks.main_first():
+        if note.exists():
+            _unless_the_same(json.loads(note.read_text()), here, out)
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            write(note, json.dumps(here, indent=1))
+        if not (out / "model").exists():
+            return None
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
     summary: dict[str, Any] = json.loads((out / "model" / SUMMARY).read_text())
     return summary
 
@@ -55,23 +57,48 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-def finish(model: Any, tokenizer: Any, *, out: Path, summary: Mapping[str, Any]) -> None:
-    """Put the model in its place in one step, and only then remove the checkpoints."""
-    aside = out / "model.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    model.config.use_cache = True  # a trainer turns it off, and generation reads it
-    model.save_pretrained(aside)
-    tokenizer.save_pretrained(aside)
-    write(aside / SUMMARY, json.dumps(summary, indent=1))
-    aside.rename(out / "model")
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+def finish(model: Any, tokenizer: Any, *, trainer: Any, out: Path, summary: Mapping[str, Any]) -> None:
+    """Put the model in its place in one step, and only then remove the checkpoints.
+
+    Where several processes trained it, each has a part of it or all of it, and the main one writes.
+    """
+    given = {"state_dict": trainer.accelerator.get_state_dict(trainer.model_wrapped)} if _is_sharded(trainer) else {}
+    if ranks.is_main():
+        aside = out / "model.partial"
+        shutil.rmtree(aside, ignore_errors=True)
+        model.config.use_cache = True  # a trainer turns it off, and generation reads it
+        model.save_pretrained(aside, **given)
+        tokenizer.save_pretrained(aside)
+        write(aside / SUMMARY, json.dumps(summary, indent=1))
+        aside.rename(out / "model")
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    ranks.wait()
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text)
-    aside.replace(path)
+    """Write a file whole or not at all; of several processes the main one does."""
+    if ranks.is_main():
+        aside = path.with_name(path.name + ".partial")
+        aside.write_text(text)
+        aside.replace(path)
+
+
+def parted(batch_size: int, micro_batch_size: int | None, *, processes: int) -> tuple[int, int]:
+    """How much of a batch each process computes at once, and how often before a step.
+
+    Raises:
+        UsageError: that does not make the batch.
+    """
+    if batch_size % processes:
+        raise UsageError(
+            f"{processes} processes cannot share a batch of {batch_size} evenly; choose a multiple of them"
+        )
+    share = batch_size // processes
+    micro = micro_batch_size or share
+    if share % micro:
+        of = f"{share}, the share of each of {processes} processes in the batch" if processes > 1 else "the batch"
+        raise UsageError(f"micro_batch_size {micro} does not divide {of} of {batch_size}; choose a divisor of it")
+    return micro, share // micro
 
 
 def arguments(out: Path, *, batch_size: int, micro_batch_size: int | None, save_every: int) -> dict[str, Any]:
@@ -82,9 +109,7 @@ def arguments(out: Path, *, batch_size: int, micro_batch_size: int | None, save_
     Raises:
         UsageError: the batch cannot be split as asked.
     """
-    micro = micro_batch_size or batch_size
-    if batch_size % micro:
-        raise UsageError(f"micro_batch_size {micro} does not divide the batch of {batch_size}; choose a divisor of it")
+    micro, times = parted(batch_size, micro_batch_size, processes=ranks.number())
     gpu = on_gpu()
     return {
         "output_dir": str(out / "checkpoints"),
@@ -93,7 +118,7 @@ def arguments(out: Path, *, batch_size: int, micro_batch_size: int | None, save_
         "gradient_checkpointing": gpu,
         "dataloader_pin_memory": gpu,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": batch_size // micro,
+        "gradient_accumulation_steps": times,
         "save_strategy": "steps",
         "save_steps": save_every,
         "save_total_limit": 1,
@@ -105,7 +130,11 @@ def arguments(out: Path, *, batch_size: int, micro_batch_size: int | None, save_
 
 
 def run(trainer: Any, *, progress: Progress) -> None:
-    """Train from the newest complete checkpoint, or from the start."""
+    """Train from the newest complete checkpoint, or from the start.
+
+    Raises:
+        UsageError: the checkpoint was made by more processes or fewer.
+    """
     from transformers.trainer_callback import PrinterCallback
 
     from solon.stages.trainers import ReportProgress
@@ -113,6 +142,8 @@ def run(trainer: Any, *, progress: Progress) -> None:
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ReportProgress(progress))
     checkpoint = newest_checkpoint(Path(trainer.args.output_dir))
+    if checkpoint is not None:
+        _unless_as_many(checkpoint)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
 
@@ -128,7 +159,8 @@ def machine() -> dict[str, Any]:
 
     device = torch.cuda.get_device_name() if on_gpu() else "cpu"
     precision = "bfloat16 autocast" if on_gpu() and _has_bfloat16() else "float32"
-    return {"device": device, "precision": precision, "threads": torch.get_num_threads()}
+    others = {"processes": ranks.number()} if ranks.number() > 1 else {}
+    return {"device": device, "precision": precision, "threads": torch.get_num_threads(), **others}
 
 
 def on_gpu() -> bool:
@@ -187,6 +219,20 @@ def _unless_the_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> 
     raise UsageError(
         f"{out} holds a training with other settings: {'; '.join(changed)}. Give another folder, or remove this one"
     )
+
+
+def _unless_as_many(checkpoint: Path) -> None:
+    """A checkpoint has the state of the random numbers of each process, and of a sharded model its part."""
+    before = len([*checkpoint.glob("rng_state*.pth")])
+    if before != ranks.number():
+        raise UsageError(
+            f"{checkpoint} was made by {before} processes, and now there are {ranks.number()}: go on with as many, or "
+            f"remove {checkpoint.parent}, and the training begins anew"
+        )
+
+
+def _is_sharded(trainer: Any) -> bool:
+    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
 
 
 def _digest(rows: Sequence[Any]) -> str:
