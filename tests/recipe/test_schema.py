@@ -153,7 +153,7 @@ def test_options_beside_a_name_go_before_those_of_all_models(tmp_path):
     assert other == ModelSpec("transformers", "b", {"batch_size": 4, "dtype": "float16", "device": "cpu"})
     assert NamedModel(name="a", batch_size=128) != named("a") == NamedModel(name="a")
     server = named("openai:http://h/v1#m").spec(recipe.models)
-    assert server.options.keys() == {"concurrency", "form", "timeout", "api_key_env", "extra_body"}
+    assert server.options.keys() == {"form", "timeout", "api_key_env", "extra_body"}
 
 
 def test_the_recipes_on_the_page_of_models_can_be_read(tmp_path):
