@@ -88,18 +88,19 @@ def test_an_example_is_not_shown_before_a_question_about_itself(mine):
     constitution = constitutions.load(mine)
     asked = asking(constitution, config=LabelConfig(form="chat"), source=None, most=50)
     for row in asked.rows:
-        question = next(asked.chain(row, config=asked.config))
+        (question,) = next(asked.chain(row, config=asked.config))
         turns = [turn["content"] for turn in question.conversation if turn["role"] == "user"]
         assert row["prompt"][0]["content"] in turns[-1]
         assert not any(row["prompt"][0]["content"] in turn for turn in turns[:-1])
-    assert any(len(next(asked.chain(row, config=asked.config)).conversation) > 1 for row in asked.rows)
+    assert any(len(next(asked.chain(row, config=asked.config))[0].conversation) > 1 for row in asked.rows)
 
 
 def test_all_probes_of_a_pair_are_asked_under_one_principle(mine):
     asked = asking(constitutions.load(mine), config=LabelConfig(form="chat"), source=None, most=50)
     by_pair = {}
     for row in asked.rows:
-        request = next(asked.chain(row, config=asked.config)).conversation[-1]["content"].rsplit("\n\n", 1)[-1]
+        (question,) = next(asked.chain(row, config=asked.config))
+        request = question.conversation[-1]["content"].rsplit("\n\n", 1)[-1]
         by_pair.setdefault(row["prompt_id"], set()).add(request)
     assert {len(requests) for requests in by_pair.values()} == {1}
     assert by_pair["kind-revision-1"] == {"Which is kinder?"}
