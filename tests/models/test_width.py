@@ -91,6 +91,48 @@ def test_no_more_are_let_in_than_there_is_room_for_and_the_earliest_chain_first(
     assert (most, left) == (2, 0)
 
 
+def test_who_waits_to_ask_again_leaves_its_place_and_is_let_in_before_those_who_never_were():
+    async def go():
+        width, order, wait = Width(1), [], asyncio.Event()
+
+        async def ask(number):
+            async with width.turn(number):
+                order.append(number)
+                if number == 1:
+                    async with width.away():
+                        await wait.wait()
+                    order.append("1 again")
+                elif number == 2:
+                    wait.set()
+                    await asyncio.sleep(0)
+
+        await asyncio.gather(*(ask(number) for number in (1, 2, 3)))
+        return order, width.under_way
+
+    assert asyncio.run(go()) == ([1, 2, "1 again", 3], 0)
+
+
+@pytest.mark.parametrize("rounds", range(1, 8))
+def test_who_is_cancelled_while_away_takes_no_place_with_it(rounds):
+    async def go():
+        width = Width(1)
+
+        async def ask(number):
+            async with width.turn(number):
+                async with width.away():
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0)
+
+        tasks = [asyncio.create_task(ask(number)) for number in range(3)]
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return width.under_way, tasks[2].exception()
+
+    assert asyncio.run(go()) == (0, None)
+
+
 @pytest.mark.parametrize("rounds", range(1, 5))
 def test_who_is_cancelled_while_waiting_leaves_its_place(rounds):
     async def go():

@@ -141,7 +141,8 @@ class Client:
             tries[found.kind] += 1
             if tries[found.kind] >= {"fault": FAULTS, "late": LATE, "busy": BUSY}[found.kind]:
                 break
-            await self.pace.sleep(self._wait(found, tries.total()))
+            async with self.width.away():
+                await self.pace.sleep(self._wait(found, tries.total()))
         if found.kind == "busy":
             raise ModelError(f"{self.url} has had no room {BUSY} times: {found.reason}; try again later")
         return GaveUp(found.reason)
