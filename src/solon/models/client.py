@@ -136,7 +136,7 @@ class Client:
             if not isinstance(found, Again):
                 self.width.answered()
                 return found
-            if found.kind != "fault" and not tries["busy"] + tries["late"]:
+            if found.kind != "fault":
                 self.width.refused(refusals)
             tries[found.kind] += 1
             if tries[found.kind] >= {"fault": FAULTS, "late": LATE, "busy": BUSY}[found.kind]:

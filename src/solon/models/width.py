@@ -2,8 +2,8 @@
 
 From few, one more with every answer. A question that is refused takes one away, and for the next PAUSE answers none is
 given back; while it waits to be asked again others have its place. So a server that has room for n is soon asked about
-n at once; and one that refuses fewer than one in PAUSE for reasons of its own is asked as much as any other. TCP's way,
-which halves, comes to a standstill there (`benchmarks/kills.py`).
+n at once, and one that refuses a question in six for reasons of its own nearly as many as any other. TCP's way, which
+halves, comes to a standstill there (`benchmarks/kills.py`).
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from itertools import count
 START = 16
 """Two rounds of answers from there to 64. From 4, which takes four, the 32 slots of a server were idle for 3 % of the
 first 1,500 questions (`benchmarks/orchestration.py`)."""
-PAUSE = 8
+PAUSE = 4
 """Answers after a refusal."""
 
 
@@ -67,8 +67,8 @@ class Width:
         self._let_in()
 
     def refused(self, refusals: int) -> None:
-        """Narrow by one, for each question once. `refusals` is what was counted when the question was sent: all that
-        were under way together narrow to no less than a half, since what they say may soon be over."""
+        """Narrow by one. `refusals` is what was counted when the question was sent: all that were under way together
+        narrow to no less than a half, since what they say may soon be over."""
         if refusals == self.refusals:
             self.refusals += 1
             self._least = max(1, self.limit // 2)
