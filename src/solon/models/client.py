@@ -138,12 +138,13 @@ class Client:
             if not isinstance(found, Again):
                 self.width.answered()
                 return found
-            if found.kind != "fault" and not tries["busy"] + tries["late"]:
+            if found.kind != "fault":
                 self.width.refused(refusals)
             tries[found.kind] += 1
             if tries[found.kind] >= {"fault": FAULTS, "late": LATE, "busy": BUSY}[found.kind]:
                 break
-            await self.pace.sleep(self._wait(found, tries.total()))
+            async with self.width.away():
+                await self.pace.sleep(self._wait(found, tries.total()))
         if found.kind == "busy":
             raise ModelError(f"{self.url} has had no room {BUSY} times: {found.reason}; try again later")
         return GaveUp(found.reason)

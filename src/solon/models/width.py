@@ -1,9 +1,9 @@
 """How many questions a server is asked at once: more while it answers, fewer where it says that it has too many.
 
 From few, one more with every answer. A question that is refused takes one away, and for the next PAUSE answers none is
-given back. So a server that has room for n is soon asked n at once, and refuses about one question in ten; and one that
-refuses fewer than that for reasons of its own is asked as much as any other. TCP's way, which halves, comes to a
-standstill there (`benchmarks/kills.py`).
+given back; while it waits to be asked again others have its place. So a server that has room for n is soon asked about
+n at once, and one that refuses a question in six for reasons of its own nearly as many as any other. TCP's way, which
+halves, comes to a standstill there (`benchmarks/kills.py`).
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from itertools import count
 START = 16
 """Two rounds of answers from there to 64. From 4, which takes four, the 32 slots of a server were idle for 3 % of the
 first 1,500 questions (`benchmarks/orchestration.py`)."""
-PAUSE = 8
+PAUSE = 4
 """Answers after a refusal."""
 
 
@@ -40,16 +40,24 @@ class Width:
     @asynccontextmanager
     async def turn(self, order: int) -> AsyncIterator[None]:
         """Wait to be let in; `order` is that in which the chains began."""
-        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (order, next(self._tickets), ticket))
-        self._let_in()
+        await self._admission(order)
         try:
-            await ticket
             yield
         finally:
-            if ticket.done() and not ticket.cancelled():  # else it was never let in
-                self.under_way -= 1
+            self.under_way -= 1
             self._let_in()
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Within `turn`: leave the place to another, and wait to be let in again, before all who never were."""
+        self.under_way -= 1
+        self._let_in()
+        try:
+            yield
+            await self._admission(-1)
+        except BaseException:
+            self.under_way += 1  # which `turn` takes back
+            raise
 
     def answered(self) -> None:
         """Widen: the server had room."""
@@ -59,13 +67,25 @@ class Width:
         self._let_in()
 
     def refused(self, refusals: int) -> None:
-        """Narrow by one, for each question once. `refusals` is what was counted when the question was sent: all that
-        were under way together narrow to no less than a half, since what they say may soon be over."""
+        """Narrow by one. `refusals` is what was counted when the question was sent: all that were under way together
+        narrow to no less than a half, since what they say may soon be over."""
         if refusals == self.refusals:
             self.refusals += 1
             self._least = max(1, self.limit // 2)
         self.limit = max(self._least, self.limit - 1)
         self._answers = 0
+
+    async def _admission(self, order: int) -> None:
+        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (order, next(self._tickets), ticket))
+        self._let_in()
+        try:
+            await ticket
+        except asyncio.CancelledError:
+            if not ticket.cancelled():  # it was let in, and cancelled at once
+                self.under_way -= 1
+                self._let_in()
+            raise
 
     def _let_in(self) -> None:
         while self._waiting and self.under_way < self.limit:
