@@ -32,8 +32,7 @@ def models(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("solon.recipe.work.models.load", load)
-    for module in ("inputs", "work"):
-        monkeypatch.setattr(f"solon.recipe.{module}.model_name", lambda name: name)
+    monkeypatch.setattr("solon.recipe.work.model_name", lambda name: name)
     for name in ("finetune", "train_preference_model", "reinforce"):
         monkeypatch.setattr(f"solon.recipe.paper.{name}", train)
     return made

@@ -50,8 +50,7 @@ class Kitchen:
 def kitchen(monkeypatch):
     kitchen = Kitchen()
     monkeypatch.setattr("solon.recipe.work.models.load", kitchen.load)
-    for module in ("inputs", "work"):
-        monkeypatch.setattr(f"solon.recipe.{module}.model_name", lambda name: name)
+    monkeypatch.setattr("solon.recipe.work.model_name", lambda name: name)
     for name in ("finetune", "train_preference_model", "reinforce"):
         monkeypatch.setattr(f"solon.recipe.paper.{name}", kitchen.train(name))
     return kitchen

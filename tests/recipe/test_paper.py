@@ -123,7 +123,8 @@ def test_a_constitution_without_comparisons_is_told_before_anything_runs(tmp_pat
 
 def test_the_base_model_is_finetuned_and_becomes_the_preference_model_where_one_is_given(tmp_path, recipe, kitchen):
     run(recipe, out=tmp_path / "helpful")
-    assert kitchen.given["finetune"] == kitchen.given["train_preference_model"] == {"model": "sandbox"}
+    expected = {"model": str(sandbox.model_path())}
+    assert kitchen.given["finetune"] == kitchen.given["train_preference_model"] == expected
     run(apply_settings(recipe, ["base_model=transformers:some/pretrained"]), out=tmp_path / "pretrained")
     assert kitchen.given["finetune"] == kitchen.given["train_preference_model"] == {"model": "some/pretrained"}
     assert kitchen.given["reinforce"]["policy"] == tmp_path / "pretrained" / "02-finetune" / "model"
@@ -153,7 +154,7 @@ def test_a_model_with_an_adapter_is_asked_and_is_not_trained_before_it_is_merged
         run(apply_settings(recipe, ["base_model={name: a, adapter: b}"]), out=tmp_path / "one")
     assert not (tmp_path / "one").exists()
     run(apply_settings(own, ["base_model=sandbox"]), out=tmp_path / "one", until="finetune")
-    assert kitchen.given["finetune"] == {"model": "sandbox"}
+    assert kitchen.given["finetune"] == {"model": str(sandbox.model_path())}
 
 
 def test_a_quantised_model_is_not_trained(tmp_path, recipe, kitchen):
