@@ -59,6 +59,14 @@ def test_a_system_prompt_that_is_dropped_in_silence_is_noticed():
     assert not probed(reply).abilities.takes_system
 
 
+def test_a_server_that_refuses_answers_of_one_token_takes_system_prompts_all_the_same():
+    def reply(path, body):
+        is_short = body.get("max_tokens") == 1 and "logprobs" not in body
+        return Said(error("the answer would be cut"), 400) if is_short else Behaviour()(path, body)
+
+    assert probed(reply).abilities == Abilities("chat", names_tokens=True)
+
+
 def test_a_model_that_does_not_know_the_word_is_known_to_be_continued_by_its_tokens():
     behaviour = Behaviour()
     behaviour._text = lambda body, prompt, is_open: "zzz"

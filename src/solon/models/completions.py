@@ -144,18 +144,16 @@ def read_choice(
     for token, likely in told:
         if not isinstance(likely, float | int) or isinstance(likely, bool) or not likely <= 1e-6:  # NaN is not
             return Failure(f"impossible log-probability {str(likely)[:40]} of {token[:40]!r}")
-    likely_tokens = [
-        (token, math.exp(max(likely, -700.0))) for token, likely in told
-    ]  # which leaves something to share
-    if math.fsum(p for _, p in likely_tokens) > 1.01:
+    chances = [(token, math.exp(max(likely, -700.0))) for token, likely in told]  # which leaves something to share
+    if math.fsum(p for _, p in chances) > 1.01:
         return Failure("impossible log-probabilities, whose probabilities sum to more than 1")
     is_exact = as_text(request, abilities) or abilities.continues
     names = [f"token_id:{id}" for id in tokens] or request.options
-    found = [[p for token, p in likely_tokens if _spells(token, name, is_exact)] for name in names]
+    found = [[p for token, p in chances if _spells(token, name, is_exact)] for name in names]
     if tokens and not all(found):
         return Failure("the server's answer has no log-probability of an option that was asked for")
     mass = math.fsum(p for each in found for p in each)
-    least = min(p for _, p in likely_tokens)
+    least = min(p for _, p in chances)
     shares = [math.fsum(each) if each else least for each in found]
     return Choice(
         tuple(share / math.fsum(shares) for share in shares),
