@@ -105,3 +105,14 @@ def test_a_checkpoint_that_carries_code_is_refused(tmp_path, tiny_model):
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         train(out, tiny_model)
     assert not touched.exists()
+
+
+@pytest.mark.slow
+def test_a_process_uses_one_gpu_so_that_a_batch_is_not_multiplied(tmp_path):
+    from transformers import TrainingArguments
+
+    args = TrainingArguments(**training.arguments(tmp_path, batch_size=32, micro_batch_size=4, save_every=1))
+    args._n_gpu = 8  # as where a machine has eight
+    assert args.train_batch_size == 32
+    assert training.on_one_gpu(args).train_batch_size == 4
+    assert args.gradient_accumulation_steps == 8

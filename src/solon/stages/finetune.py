@@ -163,7 +163,7 @@ def _train(
     tokenizer = chat_tokenizer(model)
     trainer = SFTTrainer(
         model,
-        args=args,
+        args=training.on_one_gpu(args),
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,
         peft_config=lora.adapters(config.lora, model=model, task="CAUSAL_LM"),

@@ -228,7 +228,7 @@ def _train(job: _Job, *, out: Path, config: PreferenceModelConfig, progress: tra
     examples = _examples(job.train_on, config)
     trainer = SoftRewardTrainer(
         job.model,
-        args=args,
+        args=training.on_one_gpu(args),
         data_collator=SoftCollator(pad_token_id=tokenizer.pad_token_id),
         train_dataset=Dataset.from_list(examples),
         processing_class=tokenizer,

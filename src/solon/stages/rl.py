@@ -234,8 +234,10 @@ def _trainer(config: RLConfig, out: Path, **given: Any) -> Any:
         "seed": config.seed,
     }
     if config.algorithm == "rloo":
-        return RLOOTrainer(args=RLOOConfig(**settings, normalize_advantages=False), **given)
-    return GRPOTrainer(args=GRPOConfig(**settings, scale_rewards="none"), **given)
+        args = RLOOConfig(**settings, normalize_advantages=False)
+        return RLOOTrainer(args=training.on_one_gpu(args), **given)
+    args = GRPOConfig(**settings, scale_rewards="none")
+    return GRPOTrainer(args=training.on_one_gpu(args), **given)
 
 
 def _entry(entry: dict[str, float | None]) -> dict[str, float | None]:

@@ -129,6 +129,13 @@ def arguments(out: Path, *, batch_size: int, micro_batch_size: int | None, save_
     }
 
 
+def on_one_gpu(arguments: Any) -> Any:
+    """The arguments for one GPU in this process: else a trainer takes all it sees, and a whole micro batch for each."""
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # as transformers' Trainer does itself where a model is parallel
+    return arguments
+
+
 def run(trainer: Any, *, progress: Progress) -> None:
     """Train from the newest complete checkpoint, or from the start.
 
