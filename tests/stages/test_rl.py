@@ -44,7 +44,7 @@ def train(out, policy, preference_model, *, config=CONFIG, judge=judge):
         out=out,
         config=config,
         judge=judge,
-        progress=lambda done, total: None,
+        progress=lambda *told: None,
     )
 
 
@@ -58,7 +58,7 @@ def preference_model(tmp_path_factory, tiny_model):
         for i in range(24)
     ]  # fmt: skip
     config = PreferenceModelConfig(epochs=4, batch_size=8, learning_rate=3e-3, threads=1)
-    train_preference_model(rows, model=tiny_model, out=out, config=config, progress=lambda done, total: None)
+    train_preference_model(rows, model=tiny_model, out=out, config=config, progress=lambda *told: None)
     return out / "model"
 
 
@@ -109,7 +109,13 @@ def test_each_pass_over_the_prompts_meets_each_of_them_in_an_order_of_its_own():
 def test_what_cannot_work_is_the_persons_mistake(tmp_path, prompts, config, says):
     with pytest.raises(UsageError, match=says):
         reinforce(
-            prompts, policy="", preference_model="", out=tmp_path, config=config, judge=None, progress=lambda d, n: None
+            prompts,
+            policy="",
+            preference_model="",
+            out=tmp_path,
+            config=config,
+            judge=None,
+            progress=lambda *told: None,
         )
 
 

@@ -22,8 +22,9 @@ from solon.evaluate.sample import sample_response
 from solon.recipe import auditing, serving
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
 from solon.recipe.inputs import judge_of, model_name, read_inputs, unless_trainable
+from solon.recipe.progress import Progress, unheard
 from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
-from solon.recipe.work import UNBOUNDED, Asking, Budget, Progress, Table, digest, told_of, weights
+from solon.recipe.work import UNBOUNDED, Asking, Budget, Table, digest, told_of, weights
 from solon.records import Comparison, Judge, Response, Revision
 from solon.runs import open_run
 from solon.runs.files import pretty, write_whole
@@ -46,7 +47,7 @@ def run(
     until: str | None = None,
     limit: int | None = None,
     budget: Budget = UNBOUNDED,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = unheard,
     warn: Callable[[str], None] = lambda warning: None,
 ) -> None:
     """Do the whole paper, or `until` a stage, in the run folder `out`; called again, go on where it was.

@@ -19,6 +19,7 @@ from solon.errors import UsageError
 from solon.evaluate.audit import AuditConfig
 from solon.evaluate.sample import SampleConfig
 from solon.prompts import FormChoice
+from solon.recipe.price import Price
 from solon.stages.critique import CritiqueConfig
 from solon.stages.finetune import FinetuneConfig
 from solon.stages.label import LabelConfig
@@ -33,7 +34,7 @@ BUILT_IN = ("demo",)
 SOURCES = ("prompts", "helpful_prompts", "eval_prompts", "human_comparisons", "audit_pairs")
 MODELS = ("helpful_model", "base_model", "pairs_model", "feedback_model")
 LABELLED_BY = ("feedback_constitution", "helpful_constitution")
-REACHING = {"concurrency", "timeout", "api_key_env"}
+REACHING = {"concurrency", "timeout", "api_key_env", "price"}
 SECTIONS = ("audit", "critique", "finetune", "pairs", "label", "preference_model", "rl", "evaluate")
 
 Name = Annotated[str, Field(min_length=1)]
@@ -82,6 +83,10 @@ class ModelOptions:
     (and port): {api.example.com: EXAMPLE_KEY}. The others are then sent none."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """More fields of each question, e.g. {chat_template_kwargs: {enable_thinking: false}}."""
+
+    price: Mapping[str, Price] = field(default_factory=dict)
+    """US dollars for a million tokens, by the name of the model, e.g. {my-model: {prompt: 0.15, completion: 0.60}}. By
+    it the cost is told; nothing else depends on it."""
 
 
 class Recipe(BaseModel):

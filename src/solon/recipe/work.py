@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from solon import prompts
-from solon.chains import Chain, Reply, Request
+from solon.chains import Chain
 from solon.constitution.schema import Constitution, Principle
 from solon.errors import Stopped
 from solon.models import load as models
 from solon.models.base import Model, Server
-from solon.models.drivers import Answered, Journal, drive
+from solon.models.drivers import drive
 from solon.prompts import FormName
 from solon.recipe.inputs import Inputs
+from solon.recipe.price import Price, price_of
+from solon.recipe.progress import Counted, Event, Progress
 from solon.recipe.schema import ModelOptions, Recipe
 from solon.runs import Run, Stage
 
-Progress = Callable[[str, int, int], None]
-"""Called with a stage's name and how much of how much is done; 0 as it begins, 0 of 0 where it was complete already."""
 Row = Mapping[str, Any]
 
 
@@ -46,6 +46,11 @@ class Helper:
         identity = self.model.identity
         known = {key: value for key, value in identity.items() if key != "name" or not Path(self.name).is_dir()}
         return {**known, "form": self.model.form}
+
+    @property
+    def price(self) -> Price | None:
+        """What it costs, where the recipe says so."""
+        return price_of(self.name, self.options.price)
 
 
 @dataclass(frozen=True)
@@ -127,10 +132,10 @@ def ask(
 ) -> list[Any]:
     """Do a stage that asks, and return its rows. Rows that were dropped before it go no further than the first."""
     rows = [row for row in asking.rows if asking.first or row["drop_reason"] is None]
-    total = sum(map(asking.questions, rows))
+    most = {row["id"]: asking.questions(row) for row in rows}
     identity = _identity_on_file(run.path / name)
     if identity is None:
-        progress(name, 0, total)
+        progress(Event(name, "begins", total=sum(most.values()), rows=len(rows)))
         identity = helper.identity
     config = with_form(asking.config, identity["form"])
     form: FormName = getattr(config, "form", "chat")
@@ -143,14 +148,23 @@ def ask(
     }
     stage = run.stage(name, settings)
     if stage.complete:
-        progress(name, 0, 0)
+        progress(Event(name, "on file"))
         return stage.read()
-    journal = _Counted(stage.journal, lambda done: progress(name, done, total), lambda: budget.unless_spent(run))
-    chains = ((row["id"], asking.chain(row, config=config)) for row in rows)
-    answered = drive(chains, helper.model, journal=journal)
+    model = helper.model
+    counted = Counted(
+        name,
+        stage.journal,
+        most=most,
+        price=helper.price,
+        progress=progress,
+        unless_spent=lambda: budget.unless_spent(run),
+        under_way=(lambda: model.width.under_way) if isinstance(model, Server) else None,
+    )
+    chains = ((row["id"], counted.to_its_end(row["id"], asking.chain(row, config=config))) for row in rows)
+    answered = drive(chains, model, journal=counted)
     ended = asking.finish([answered[row["id"]] for row in rows])
     seal(stage, asking, rows=rows, ended=ended)
-    progress(name, total, total)
+    progress(counted.event("ends"))
     return stage.read()
 
 
@@ -177,16 +191,20 @@ def train(
     """Do a stage that trains, and return the folder of its model. `training` takes `out` and `progress`."""
     stage = run.stage(name, settings)
     if stage.complete:
-        progress(name, 0, 0)
+        progress(Event(name, "on file"))
         return stage.folder / "model"
-    progress(name, 0, 1)
+    told = Event(name, "begins", "steps")
+    progress(told)
 
-    def report(done: int, total: int) -> None:
+    def report(done: int, total: int, measures: Mapping[str, float]) -> None:
+        nonlocal told
         stage.tick()
-        progress(name, done, total)
+        told = Event(name, "goes on", "steps", done=done, total=total, measures=measures)
+        progress(told)
         budget.unless_spent(run)
 
     stage.finish(training(out=stage.folder, progress=report))
+    progress(replace(told, state="ends"))
     return stage.folder / "model"
 
 
@@ -215,33 +233,6 @@ def told_of(constitution: Constitution, principles: Sequence[Principle]) -> dict
     """What of a constitution affects a stage that uses these principles."""
     told = constitution.model_dump(mode="json", include={"hard_constraints", "exemplars"})
     return {**told, "principles": [principle.model_dump(mode="json") for principle in principles]}
-
-
-class _Counted:
-    """A journal that says how many questions are answered, and stops where no more may be."""
-
-    def __init__(self, journal: Journal, report: Callable[[int], None], unless_spent: Callable[[], None]):
-        self.journal = journal
-        self.report = report
-        self.unless_spent = unless_spent
-        self.done = 0
-
-    def recall(self, row: str, turn: int, request: Request) -> Reply | None:
-        reply = self.journal.recall(row, turn, request)
-        self._count(reply is not None)
-        if reply is None:
-            self.unless_spent()
-        return reply
-
-    def keep(self, batch: Sequence[Answered]) -> None:
-        self.journal.keep(batch)
-        self._count(len(batch))
-        self.unless_spent()
-
-    def _count(self, more: int) -> None:
-        self.done += more
-        if more:
-            self.report(self.done)
 
 
 def _identity_on_file(folder: Path) -> Any:
