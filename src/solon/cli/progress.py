@@ -54,9 +54,7 @@ def progress(mode: str = "auto") -> Iterator[Progress]:
         yield unheard
     elif mode == "bars" or (mode == "auto" and can_draw):
         bars = Bars(console)
-        with Live(
-            get_renderable=bars.frame, console=console, refresh_per_second=FRAMES_A_SECOND, redirect_stdout=False
-        ):
+        with bars.live:
             yield bars.tell
     else:
         lines = Lines(json_line) if mode == "json" else Lines(plain_line)
@@ -147,6 +145,9 @@ class Bars:
         self._console = console
         self._meter = Meter(clock)
         self._latest: Event | None = None
+        self.live = Live(
+            get_renderable=self.frame, console=console, refresh_per_second=FRAMES_A_SECOND, redirect_stdout=False
+        )
 
     def tell(self, event: Event) -> None:
         """Take note of an event."""
@@ -154,6 +155,7 @@ class Bars:
         self._latest = event
         if event.state in ("ends", "on file"):
             self._latest = None
+            self.live.refresh()  # else its last frame is drawn once more, under its line
             self._console.print(Text(plain_line(event, self._meter.figures(event)), style="dim"))
 
     def frame(self) -> RenderableType:
@@ -215,7 +217,7 @@ def _head(event: Event, figures: Figures, *, is_narrow: bool) -> Table:
     name = Text(visible(event.stage), style="bold")
     left = ", ".join(_left(figures)) or _time(figures.seconds)
     if is_narrow:
-        share = f"{event.done / event.total:.0%}" if event.total else ""
+        share = f"{100 * event.done / event.total:.0f} %" if event.total else ""
         head.add_row(name, share, left)
     else:
         bar = ProgressBar(total=event.total or None, completed=event.done, pulse=not event.total)

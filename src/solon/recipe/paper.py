@@ -97,6 +97,7 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
     """
     last = stage_named(until) if until else STAGES[-1]
     serving.unless_trained_here(recipe, trains=last >= "02-finetune")
+    serving.unless_priced(recipe)
     where = f"the constitution {recipe.constitution}"
     if not constitution.for_revision:
         raise UsageError(f"{where} has no principle with a revision_request, which 01-critique needs; add one")

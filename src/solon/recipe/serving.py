@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.models import openai
 from solon.models.load import is_server, parse
@@ -20,8 +21,7 @@ def unless_trained_here(recipe: Recipe, *, trains: bool) -> None:
         UsageError: which, and what to do.
     """
     for key in MODELS:
-        given = getattr(recipe, key)
-        for name in (given,) if isinstance(given, str) else given or ():
+        for name in _names(getattr(recipe, key)):
             if is_server(name):
                 parse(name)
     if recipe.base_model is not None and is_server(recipe.base_model):
@@ -33,6 +33,23 @@ def unless_trained_here(recipe: Recipe, *, trains: bool) -> None:
             f"helpful_model is {recipe.helpful_model}, and a server trains nothing; add a `base_model` on this machine "
             "that is finetuned in its place, or stop before with --until critique"
         )
+
+
+def unless_priced(recipe: Recipe) -> None:
+    """Say at once that a price is given for a model that the recipe does not have.
+
+    Raises:
+        UsageError: which, and what it may mean.
+    """
+    names = [name for key in MODELS for name in _names(getattr(recipe, key))]
+    known = [*names, *(name.partition("#")[2] for name in names if "#" in name)]
+    for name in recipe.models.price:
+        if name not in known:
+            close = nearest(name, known) or ";"
+            raise UsageError(
+                f"models.price names {name}, and no model of the recipe is called so{close} give the name of one, "
+                "or of one on a server what stands behind its #"
+            )
 
 
 def asked(recipe: Recipe, *, last: str, out: Path) -> dict[str, Helper]:
@@ -75,6 +92,10 @@ def warnings(servers: Mapping[str, Helper]) -> list[tuple[str, str, str]]:
         if url.scheme == "http" and not _is_here(url.hostname or ""):
             found.append((name, "all that is sent can be read on the way, the key too", "give a URL with https"))
     return found
+
+
+def _names(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else given or ()
 
 
 def _unless_choosing(name: str, probed: Probed) -> None:
