@@ -93,7 +93,8 @@ class Failed(Exception):
 
 Request = Generate | Choose
 Reply = Completion | Choice | Failure
-Chain = Generator[Request, Any, T]
+Chain = Generator[Request | tuple[Request, ...], Any, T]
+"""Yields a question and is sent its reply; or several that do not wait for one another, and is sent a reply to each."""
 
 
 def generate(conversation: Asked, sampling: Sampling, seed: int, prefill: str = "") -> Chain[Completion]:
@@ -114,6 +115,16 @@ def choose(conversation: Asked, options: Sequence[str], prefill: str = "") -> Ch
     """
     reply: Choice | Failure = yield Choose(conversation, tuple(options), prefill)
     return _unless_failed(reply)
+
+
+def choose_each(
+    asked: Sequence[Asked], options: Sequence[str], prefill: str = ""
+) -> Chain[tuple[Choice | Failure, ...]]:
+    """Ask the same of several conversations at once; a model may compute once what they begin with alike."""
+    if not asked:
+        return ()
+    replies: tuple[Choice | Failure, ...] = yield tuple(Choose(each, tuple(options), prefill) for each in asked)
+    return replies
 
 
 def _unless_failed(reply: T | Failure) -> T:

@@ -18,6 +18,7 @@ from solon.chains import (
     Request,
     Sampling,
     choose,
+    choose_each,
     generate,
 )
 from solon.errors import ModelError, Stopped, UsageError
@@ -99,6 +100,44 @@ def test_what_is_computed_together_is_kept_together():
     journal = Memory()
     in_rounds(talks(4), Fake(reply, batch_size=3), journal=journal)
     assert journal.batches[:2] == [["p0", "p1", "p2"], ["p3"]]
+
+
+@pytest.mark.parametrize("drive", [in_rounds, alone])
+def test_questions_that_are_asked_at_once_have_a_turn_each_and_one_that_fails_fails_alone(drive):
+    def crowd() -> Chain[list[Any]]:
+        said = (yield from generate([user("1: []")], Sampling(), seed=0)).text
+        heard = yield from choose_each([[user(f"{n}: ['{said}']")] for n in (5, 6, 7)], ("A", "B"))
+        return [said, *heard, (yield from choose([user("8")], ("A", "B")))]
+
+    def answered(request: Request) -> Reply:
+        return Failure("too long") if "6: [" in str(request.conversation) else reply(request)
+
+    journal = Memory()
+    rows = drive([("p", crowd()), *talks(2)], Fake(answered, batch_size=100), journal=journal)
+    chosen = Choice((0.25, 0.75), 1.0)
+    assert rows["p"] == ["said 0 times", chosen, Failure("too long"), chosen, chosen]
+    assert [turn for row, turn in journal.kept if row == "p"] == [0, 1, 2, 3, 4]
+    again = Fake(answered)
+    assert drive([("p", crowd())], again, journal=journal)["p"] == rows["p"]
+    assert again.asked == []
+
+
+def test_questions_that_are_asked_at_once_are_computed_together():
+    def crowd() -> Chain[int]:
+        return len((yield from choose_each(["a", "b", "c"], ("A", "B"))))
+
+    journal = Memory()
+    model = Fake(lambda request: Choice((0.5, 0.5), 1.0), batch_size=100)
+    assert in_rounds([("p", crowd()), ("q", crowd())], model, journal=journal) == {"p": 3, "q": 3}
+    assert journal.batches == [["p"] * 3 + ["q"] * 3]
+
+
+@pytest.mark.parametrize("drive", [in_rounds, alone])
+def test_a_chain_that_asks_nothing_at_once_goes_on(drive):
+    def silent() -> Chain[int]:
+        return len((yield ()) + (yield from choose_each([], ("A", "B"))))
+
+    assert drive([("p", silent())], Fake(reply), journal=Memory()) == {"p": 0}
 
 
 @pytest.mark.parametrize("drive", [in_rounds, alone])

@@ -11,7 +11,7 @@ from transformers import LlamaForCausalLM
 
 from solon.chains import Choice, Choose, Completion, Failure, Generate, Sampling
 from solon.errors import ModelError, UsageError
-from solon.models import transformers
+from solon.models import transformers, tree
 from solon.models.sampling import draw, sample
 from solon.records import assistant, system, user
 
@@ -54,6 +54,18 @@ def test_questions_of_a_kind_are_computed_together_the_longest_first(chat_folder
         Choose([user("a" * 2)], OPTIONS),
     ]
     assert model.batches(asked) == [[2, 4], [0], [5, 1], [3]]
+
+
+def test_what_is_encoded_to_make_batches_is_not_encoded_again(chat_folder, monkeypatch):
+    model, encoded = transformers.load(str(chat_folder)), []
+    encode = model._encode
+    monkeypatch.setattr(model, "_encode", lambda *asked: encoded.append(asked) or encode(*asked))
+    asked = requests(3)
+    [batch] = model.batches(asked)
+    replies = model.answer([asked[i] for i in batch])
+    assert len(encoded) == 3
+    assert replies == model.answer([requests(3)[i] for i in batch])
+    assert len(encoded) == 6
 
 
 def test_the_same_batch_gives_the_same_replies(chat, chat_folder):
@@ -304,6 +316,59 @@ def test_every_choice_sums_to_one(chat):
         assert isinstance(reply, Choice)
         assert sum(reply.probabilities) == pytest.approx(1)
         assert 0 < reply.mass <= 1
+
+
+# What is shared
+
+TAILS = ["Which?", "Which of the doors is better?", "A or B?", "Which is it, then?"]
+
+
+def alike(begun="How do I open the door? " * 4):
+    return [Choose([user(begun + tail)], OPTIONS, PREFILL) for tail in TAILS]
+
+
+def test_questions_that_begin_alike_are_computed_together_before_the_others(chat_folder):
+    model = transformers.load(str(chat_folder), batch_size=8)
+    other = Choose([user("First find a hook.")], OPTIONS, PREFILL)
+    first, *batches = model.batches([other, *alike(), requests(1)[0]])
+    assert (sorted(first), batches) == ([1, 2, 3, 4], [[0], [5]])
+    assert [sorted(batch) for batch in model.batches([*alike(), *alike("First find a hook. " * 4)])] == [[*range(8)]]
+    few = transformers.load(str(chat_folder), batch_size=2)
+    assert sorted(map(len, few.batches([*alike(), *requests(3)]))) == [1, 2, 2, 2]
+
+
+def test_questions_that_begin_alike_are_answered_as_each_alone(chat, base):
+    for model in (chat, base):
+        questions = [*alike(), *alike("First find a hook. " * 4)]
+        rows = tree.rows(dict(enumerate(map(model._encode_request, questions))), most=128)
+        assert [len(row.numbers) for row in rows] == [4, 4]
+        for together, question in zip(model.answer(questions), questions, strict=True):
+            (alone,) = model.answer([question])
+            assert together.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+            assert together.mass == pytest.approx(alone.mass, abs=1e-6)
+
+
+def test_of_questions_that_begin_alike_one_that_is_too_long_fails_alone(chat):
+    good, long = alike(), Choose([user("How do I open the door? " * 40)], OPTIONS, PREFILL)
+    replies = chat.answer([*good[:2], long, *good[2:]])
+    assert isinstance(replies.pop(2), Failure)
+    assert replies == chat.answer(good)
+    assert [2] in chat.batches([*good[:2], long, *good[2:]])
+
+
+def test_a_model_with_a_window_answers_by_its_window(chat_folder, tmp_path):
+    from transformers import MistralConfig, MistralForCausalLM
+
+    shutil.copytree(chat_folder, tmp_path / "windowed")
+    config = LlamaForCausalLM.from_pretrained(chat_folder).config.to_dict()
+    settings = {key: config[key] for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers")}
+    torch.manual_seed(0)
+    windowed = MistralConfig(**settings, num_attention_heads=2, num_key_value_heads=2, sliding_window=16)
+    MistralForCausalLM(windowed).save_pretrained(tmp_path / "windowed")
+    model = transformers.load(str(tmp_path / "windowed"))
+    for question, reply in zip(alike(), model.answer(alike()), strict=True):
+        likely = logits_after(model, model.rendered(question)).softmax(-1)
+        assert reply.mass == pytest.approx(float(sum(likely[id] for id in model._option_ids(question))), rel=1e-4)
 
 
 # What is loaded

@@ -23,6 +23,7 @@ from solon.chains import (
     Request,
     Sampling,
     choose,
+    choose_each,
     generate,
 )
 from solon.models.drivers import in_rounds
@@ -44,11 +45,13 @@ class Told(Row):
 
     texts: list[str]
     probability: float | None
+    others: list[float | None]
+    """Of questions that were asked at once; None of one that failed."""
 
 
 def told(prompt: Prompt) -> Chain[Told]:
     texts: list[str] = []
-    row = Told(id=prompt["id"], prompt=prompt["prompt"], drop_reason=None, texts=texts, probability=None)
+    row = Told(id=prompt["id"], prompt=prompt["prompt"], drop_reason=None, texts=texts, probability=None, others=[])
     try:
         for turn in range(int(prompt["id"][1:]) % 4):
             asked = [*prompt["prompt"], user("\n".join(texts))]
@@ -56,7 +59,9 @@ def told(prompt: Prompt) -> Chain[Told]:
         choice = yield from choose([user(f"{prompt['id']}: {texts}")], ("A", "B"))
     except Failed as failed:
         return {**row, "drop_reason": str(failed)}
-    return {**row, "probability": choice.probabilities[0]}
+    said = yield from choose_each([f"{prompt['id']}: {n}" for n in range(len(texts))], ("A", "B"))
+    others = [each.probabilities[0] if isinstance(each, Choice) else None for each in said]
+    return {**row, "probability": choice.probabilities[0], "others": others}
 
 
 class Together:

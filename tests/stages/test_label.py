@@ -30,18 +30,23 @@ REVISING = Principle(id="revising", revision_request="Make it kind.")
 
 def answered(chain, replies):
     """The row when the chain is answered by `replies` in turn, and what it asked."""
-    asked, reply, replies = [], None, iter(replies)
+    asked, reply, replies = [], None, map(as_reply, replies)
     while True:
         try:
-            asked.append(chain.send(reply))
+            question = chain.send(reply)
         except StopIteration as end:
             assert next(replies, None) is None, "the chain ended before its replies"
             return end.value, asked
-        reply = next(replies)
-        if isinstance(reply, str):
-            reply = Completion(reply)
-        if isinstance(reply, float):
-            reply = Choice((reply, 1 - reply), mass=0.9)
+        several = question if isinstance(question, tuple) else (question,)
+        asked += several
+        told = tuple(next(replies) for _ in several)
+        reply = told if isinstance(question, tuple) else told[0]
+
+
+def as_reply(told):
+    if isinstance(told, str):
+        return Completion(told)
+    return Choice((told, 1 - told), mass=0.9) if isinstance(told, float) else told
 
 
 def labelled(replies, *, pair=PAIR, principles=(PRINCIPLE,), constitution=None, others=(), **config):
@@ -209,6 +214,19 @@ def test_of_several_principles_each_is_asked_about_once_in_both_orders():
     assert row["probability"] == pytest.approx((0.8 + 0.5 + 0.3) / 3)
     assert len(asked) == 6
     assert len(labelled([0.5] * 8, principles=rivals, num_principles=16)[0]["judgements"]) == 4
+
+
+def test_the_principles_of_one_order_are_asked_about_at_once_and_what_failed_there_is_not_asked_about_in_the_other():
+    rivals = [PRINCIPLE.model_copy(update={"id": id, "comparison_request": id}) for id in "abc"]
+    whole = Constitution(name="test", principles=tuple(rivals))
+    chain = label(PAIR, constitutions=[whole], config=LabelConfig(num_principles=3))
+    assert len(next(chain)) == 3
+    swapped = chain.send((as_reply(0.9), Failure("too long"), as_reply(0.8)))
+    assert len(swapped) == 2
+    with pytest.raises(StopIteration) as end:
+        chain.send((as_reply(0.1), as_reply(0.2)))
+    assert [each["state"] for each in end.value.value["judgements"]] == ["labelled", "failed", "labelled"]
+    assert end.value.value["judgements"][1]["reason"] == "too long"
 
 
 def test_the_first_of_several_principles_is_that_which_is_drawn_alone():

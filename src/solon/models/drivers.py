@@ -5,17 +5,21 @@ file already is not asked again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import count, islice
-from typing import Protocol, TypeVar
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 
 from solon.chains import Chain, Reply, Request
 from solon.errors import Stopped, UsageError
 from solon.models.base import Model, Server
 
 T = TypeVar("T")
+_Turn = tuple[str, int]
+"""A row, and which of its questions, from 0."""
+_Asking = Generator[tuple[Request, ...], Any, T]
+"""A chain that always asks several questions, if only one."""
 
 
 @dataclass(frozen=True)
@@ -76,35 +80,41 @@ def in_rounds(
 
 
 def _one_group(
-    chains: dict[str, Chain[T]], model: Model, journal: Journal, done: Callable[[int], None]
+    chains: dict[str, _Asking[T]], model: Model, journal: Journal, done: Callable[[int], None]
 ) -> dict[str, T]:
     rows: dict[str, T] = {}
-    replies: dict[str, Reply | None] = dict.fromkeys(chains)
-    turn = 0
+    turns = dict.fromkeys(chains, 0)
+    replies: dict[str, tuple[Reply, ...] | None] = dict.fromkeys(chains)
     while replies:
-        asked: dict[str, Request] = {}
+        asked: dict[str, dict[_Turn, Request]] = {}
         ended = len(rows)
-        for row, reply in replies.items():
+        for row, heard in replies.items():
             try:
-                asked[row] = chains[row].send(reply)
+                questions = chains[row].send(heard)
             except StopIteration as end:
                 rows[row] = end.value
+                continue
+            asked[row] = {(row, turn): question for turn, question in enumerate(questions, turns[row])}
+            turns[row] += len(questions)
         done(len(rows) - ended)
-        replies = _one_round(asked, turn, model, journal)
-        turn += 1
+        told = _one_round(
+            {turn: question for each in asked.values() for turn, question in each.items()}, model, journal
+        )
+        replies = {row: tuple(told[turn] for turn in each) for row, each in asked.items()}
     return rows
 
 
-def _one_round(asked: dict[str, Request], turn: int, model: Model, journal: Journal) -> dict[str, Reply | None]:
-    replies: dict[str, Reply | None] = {row: journal.recall(row, turn, request) for row, request in asked.items()}
+def _one_round(asked: Mapping[_Turn, Request], model: Model, journal: Journal) -> dict[_Turn, Reply]:
+    on_file = {turn: journal.recall(*turn, request) for turn, request in asked.items()}
+    replies = {turn: reply for turn, reply in on_file.items() if reply is not None}
     order = list(asked)
     for batch in model.batches(list(asked.values())):
         members = [order[i] for i in batch]
-        if all(replies[row] is not None for row in members):
+        if all(turn in replies for turn in members):
             continue
-        answers = zip(members, model.answer([asked[row] for row in members]), strict=True)
-        news = {row: reply for row, reply in answers if replies[row] is None}  # what is on file stands
-        journal.keep([Answered(row, turn, asked[row], reply) for row, reply in news.items()])
+        answers = zip(members, model.answer([asked[turn] for turn in members]), strict=True)
+        news = {turn: reply for turn, reply in answers if turn not in replies}  # what is on file stands
+        journal.keep([Answered(*turn, asked[turn], reply) for turn, reply in news.items()])
         replies |= news
     return replies
 
@@ -140,15 +150,20 @@ async def each_alone(
 
     async def worker() -> None:
         for order, (row, chain) in begun:
-            reply: Reply | None = None
-            for number in count():
+            replies: tuple[Reply, ...] | None = None
+            number = 0
+            while True:
                 try:
-                    request = chain.send(reply)
+                    questions = chain.send(replies)
                 except StopIteration as end:
                     rows[row] = end.value
                     done(1)
                     break
-                reply = journal.recall(row, number, request) or await ask(order, row, number, request)
+                replies = ()
+                for request in questions:  # one after another, so that the next find what they share in the cache
+                    reply = journal.recall(row, number, request) or await ask(order, row, number, request)
+                    replies += (reply,)
+                    number += 1
 
     async def until_stopped() -> None:
         try:
@@ -167,10 +182,25 @@ async def each_alone(
     return rows
 
 
-def _told_apart(chains: Iterable[tuple[str, Chain[T]]]) -> Iterator[tuple[str, Chain[T]]]:
+def _told_apart(chains: Iterable[tuple[str, Chain[T]]]) -> Iterator[tuple[str, _Asking[T]]]:
     seen: set[str] = set()
     for row, chain in chains:
         if row in seen:
             raise UsageError(f"two rows have the id {row!r}, so that one would be lost: give each an id of its own")
         seen.add(row)
-        yield row, chain
+        yield row, _in_tuples(chain)
+
+
+def _in_tuples(chain: Chain[T]) -> _Asking[T]:
+    """The chain, as one whose every turn is a tuple of questions."""
+    replies: Any = None
+    while True:
+        try:
+            asked = chain.send(replies)
+        except StopIteration as end:
+            ended: T = end.value
+            return ended
+        if isinstance(asked, tuple):
+            replies = yield asked
+        else:
+            (replies,) = yield (asked,)

@@ -24,7 +24,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, StopStringCriteria
 from solon import prompts
 from solon.chains import Asked, Choice, Choose, Completion, Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
-from solon.models.sampling import check_numbers, padded, sample
+from solon.models import tree
+from solon.models.sampling import check_numbers, sample
 from solon.models.tokens import encode, end_ids
 from solon.records import Conversation, system, user
 
@@ -92,6 +93,8 @@ class Transformers:
         self._ends = end_ids(model.generation_config.eos_token_id) | end_ids(tokenizer.eos_token_id)
         self._end_of_thinking: int | None = tokenizer.added_tokens_encoder.get("</think>")
         self._options: dict[tuple[tuple[str, ...], str, bool], list[int]] = {}
+        self._row = batch_size if tree.is_exact_for(model) else 1  # questions in one row, at most
+        self._encoded: dict[int, tuple[Request, list[int] | Failure]] = {}  # of the latest `batches`, by identity
         self._takes_system = not self._is_chat or _shows(tokenizer, [system("Solon?"), user("?")])
         self._identity = {
             "backend": "transformers",
@@ -123,15 +126,22 @@ class Transformers:
         return f"({ids.reason})" if isinstance(ids, Failure) else str(self.tokenizer.decode(ids))
 
     def batches(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Questions of one kind and one Sampling (or the same options) together, the longest in tokens first."""
+        """Questions of one kind and one Sampling (or the same options) together, the longest in tokens first.
+
+        Before them those with the same options that begin alike, which share rows.
+        """
         alike: dict[Sampling | tuple[str, ...], list[int]] = {}
         for i, request in enumerate(requests):
             alike.setdefault(request.sampling if isinstance(request, Generate) else request.options, []).append(i)
         encoded = [self._encode_request(request) for request in requests]
-        lengths = [0 if isinstance(prompt, Failure) else len(prompt) for prompt in encoded]
+        self._encoded = {id(request): (request, prompt) for request, prompt in zip(requests, encoded, strict=True)}
+        asked = {i: prompt for i, prompt in enumerate(encoded) if not isinstance(prompt, Failure)}
         batches = []
-        for members in alike.values():
-            members.sort(key=lambda i: -lengths[i])
+        for kind, members in alike.items():
+            if not isinstance(kind, Sampling):
+                batches += (shared := tree.batches({i: asked[i] for i in members if i in asked}, most=self._row))
+                members = sorted(set(members).difference(*shared))
+            members.sort(key=lambda i: -len(asked.get(i, ())))
             batches += [members[i : i + self.batch_size] for i in range(0, len(members), self.batch_size)]
         return batches
 
@@ -141,7 +151,8 @@ class Transformers:
         Raises:
             ModelError: the logits are not numbers, the GPU's memory is too small, or an option is not one token.
         """
-        encoded = [self._encode_request(request) for request in requests]
+        known = self._encoded
+        encoded = [known[id(each)][1] if id(each) in known else self._encode_request(each) for each in requests]
         asked = {i: prompt for i, prompt in enumerate(encoded) if not isinstance(prompt, Failure)}
         generates = [request for i in asked if isinstance(request := requests[i], Generate)]
         chooses = [request for i in asked if isinstance(request := requests[i], Choose)]
@@ -213,11 +224,7 @@ class Transformers:
 
     @torch.inference_mode()
     def _choose(self, requests: Sequence[Choose], encoded: Sequence[list[int]]) -> list[Choice]:
-        tokens, mask, positions = padded(encoded, device=self.model.device)
-        output = self.model(
-            input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=1
-        )
-        likely = output.logits[:, -1].double().log_softmax(-1)  # (B, V)
+        likely = tree.last_logits(self.model, encoded, most=self._row).double().log_softmax(-1)  # (B, V)
         check_numbers(likely.amax(-1))
         ids = torch.tensor([self._option_ids(each) for each in requests], device=likely.device)
         likely = likely.gather(-1, ids)  # (B, options)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from solon.chains import Choice
+from solon.chains import Choice, Failure
 from solon.prompts import Form
 from solon.records import State
 from solon.stages import flaws
@@ -20,8 +20,10 @@ class Lost:
     reason: str
 
 
-def checked(choice: Choice) -> Choice | Lost:
+def checked(choice: Choice | Failure) -> Choice | Lost:
     """The choice, if it is one: two probabilities that sum to 1, and their mass, all in [0, 1]."""
+    if isinstance(choice, Failure):
+        return Lost("failed", choice.reason)
     numbers = (*(choice.probabilities or ()), choice.mass)
     is_possible = all(isinstance(p, float | int) and 0 <= p <= 1 for p in numbers)  # NaN is not
     if not is_possible or len(numbers) != 3 or not math.isclose(sum(choice.probabilities), 1, abs_tol=1e-3):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from solon import prompts
-from solon.chains import Asked, Chain, Choice, Failed, Sampling, choose, generate
+from solon.chains import Asked, Chain, Choice, Failed, Sampling, choose, choose_each, generate
 from solon.constitution import exemplars
 from solon.constitution.exemplars import ExemplarsConfig
 from solon.constitution.schema import Constitution, Principle
@@ -100,9 +100,8 @@ def label(pair: Pair, *, constitutions: Sequence[Constitution], config: LabelCon
     heard: dict[int, list[_Answer]] = {case.number: [] for case in cases}
     going = cases
     for swapped in _orders(config):
-        for case in going:
-            for number in range(config.num_reasonings):
-                heard[case.number].append((yield from _ask(case, swapped=swapped, number=number)))
+        for case, answer in (yield from _heard(going, swapped=swapped, config=config)):
+            heard[case.number].append(answer)
         going = [case for case in going if any(isinstance(each.said, Choice) for each in heard[case.number])]
     judgements = [_judgement(case, heard[case.number]) for case in cases]
     return decided(pair, judgements, config=config)
@@ -190,6 +189,20 @@ def _judgement(case: _Case, heard: Sequence[_Answer]) -> Judgement:
         "state": lost.state if lost else "labelled",
         "reason": lost.reason if lost else None,
     }
+
+
+def _heard(cases: Sequence[_Case], *, swapped: bool, config: LabelConfig) -> Chain[list[tuple[_Case, _Answer]]]:
+    """What is said of each case in one order. Where there is only a choice to be made, of all cases at once."""
+    asked = [(case, number) for case in cases for number in range(config.num_reasonings)]
+    if config.chain_of_thought or config.votes is not None:
+        heard = []
+        for case, number in asked:
+            heard.append((case, (yield from _ask(case, swapped=swapped, number=number))))
+        return heard
+    form = prompts.form(config.form)
+    questions = [_question(case, swapped) for case, _ in asked]
+    replies = yield from choose_each(questions, form.OPTIONS, form.ANSWER_PREFILL)
+    return [(case, _Answer(swapped, answers.checked(reply))) for (case, _), reply in zip(asked, replies, strict=True)]
 
 
 def _ask(case: _Case, *, swapped: bool, number: int) -> Chain[_Answer]:
