@@ -13,6 +13,7 @@ from rich.text import Text
 from solon import recipe as recipes
 from solon.cli import terminal
 from solon.cli.auditing import findings_table
+from solon.cli.estimating import estimates_notes, estimates_table
 from solon.cli.linting import one_line
 from solon.cli.running import Order, default_out, not_words, wanted
 from solon.cli.trace import show_trace
@@ -25,6 +26,7 @@ from solon.errors import UsageError
 from solon.evaluate import audit
 from solon.recipe import STAGES, serving, stage_named
 from solon.recipe.auditing import FOLDER
+from solon.recipe.estimate import estimates
 from solon.report.read import constitution_files
 from solon.report.text import visible
 from solon.runs import read_rows, read_summary, unless_run
@@ -47,8 +49,8 @@ def write_beginnings(folder: Path) -> None:
     print(f"Next: change {constitution.name}, then type: solon run {recipe}")
 
 
-def check_recipe(order: Order, *, as_json: bool) -> None:
-    """Say what a run would do."""
+def check_recipe(order: Order, *, asks: int | None, as_json: bool) -> None:
+    """Say what a run would do, and what it would take."""
     recipe = wanted(order)
     constitution = constitutions.load(recipe.constitution)
     recipes.unless_able(constitution, recipe, until=order.until)
@@ -78,6 +80,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         findings += lint(each, stages=stages, eval_prompts=measured)
     findings += not_words(recipe, constitution)
     findings += [Finding("warning", *warning) for warning in serving.warnings(servers)]
+    found = estimates(recipe, inputs, last=last, servers=servers, asks=asks)
     if as_json:
         print(
             json.dumps(
@@ -86,6 +89,7 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
                     "sources": inputs.notes,
                     "servers": {name: serving.probed(server).told() for name, server in servers.items()},
                     "findings": [asdict(finding) for finding in findings],
+                    "estimates": [asdict(estimate) for estimate in found],
                     "next": order.command,
                 },
                 indent=2,
@@ -102,6 +106,9 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
             print(f"{name}: {ability}: {how}")
     for finding in findings:
         print(visible(one_line(finding)))
+    terminal.console().print(estimates_table(found))
+    for note in estimates_notes(found, asks=asks):
+        print(note)
     print(f"Next: {order.command}")
 
 

@@ -149,14 +149,17 @@ def check(
     settings: Settings = None,
     until: Until = None,
     limit: Limit = None,
+    ask: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Estimate by asking about the first N prompts of each kind.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read a recipe, its constitution and its prompts, and say what a run would do; nothing is run or written."""
+    """Read a recipe, its constitution and prompts, and say what a run would do and take; nothing is run or written."""
     from solon.cli.looking import check_recipe
     from solon.cli.running import Order
 
     order = Order(recipe, constitution, settings=tuple(settings or ()), until=until, limit=limit)
-    check_recipe(order, as_json=as_json)
+    check_recipe(order, asks=ask, as_json=as_json)
 
 
 @app.command()

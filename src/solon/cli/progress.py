@@ -184,7 +184,7 @@ def plain_line(event: Event, figures: Figures) -> str:
             told = [*_amount(event), *_told(event, figures), *_left(figures)]
         case "ends":
             tokens = [f"{event.tokens:,} tokens"] if event.tokens else []
-            told = [f"{event.done:,} {event.unit}", *_rows(event), *tokens, *_cost(event), _time(figures.seconds)]
+            told = [f"{event.done:,} {event.unit}", *_rows(event), *tokens, *_cost(event), duration(figures.seconds)]
     return visible(f"{event.stage}: {', '.join(told)}")
 
 
@@ -210,12 +210,26 @@ def sample(row: Mapping[str, Any] | None) -> dict[str, str]:
     return {title: " ".join(visible(text[:SAMPLED]).split()) for title, text in texts.items()}
 
 
+def duration(seconds: float) -> str:
+    """Seconds, as a clock has them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def dollars(cost: float) -> str:
+    """US dollars; small sums to a hundredth of a cent."""
+    return f"${cost:.4f}" if cost < 1 else f"${cost:,.2f}"
+
+
 def _head(event: Event, figures: Figures, *, is_narrow: bool) -> Table:
     head = Table.grid(padding=(0, 1), expand=not is_narrow)
     for ratio in (None, None, None) if is_narrow else (None, 1, None, None):
         head.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis")
     name = Text(visible(event.stage), style="bold")
-    left = ", ".join(_left(figures)) or _time(figures.seconds)
+    left = ", ".join(_left(figures)) or duration(figures.seconds)
     if is_narrow:
         share = f"{100 * event.done / event.total:.0f} %" if event.total else ""
         head.add_row(name, share, left)
@@ -248,19 +262,11 @@ def _rows(event: Event) -> list[str]:
 def _cost(event: Event) -> list[str]:
     if event.cost is None:
         return []
-    return [f"${event.cost:.4f}" if event.cost < 1 else f"${event.cost:,.2f}"]
+    return [dollars(event.cost)]
 
 
 def _left(figures: Figures) -> list[str]:
-    return [] if figures.seconds_left is None else [f"{_time(figures.seconds_left)} left"]
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return [] if figures.seconds_left is None else [f"{duration(figures.seconds_left)} left"]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_compa
 from solon.recipe.inputs import judge_of, model_name, read_inputs, unless_trainable
 from solon.recipe.progress import Progress, unheard
 from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
-from solon.recipe.work import UNBOUNDED, Asking, Budget, Table, digest, told_of, weights
+from solon.recipe.work import UNBOUNDED, Asking, Budget, Table, digest, told_of
 from solon.records import Comparison, Judge, Response, Revision
 from solon.runs import open_run
 from solon.runs.files import pretty, write_whole
@@ -70,7 +70,7 @@ def run(
     files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
     with open_run(out, files=files) as folder:
         table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers)
-        for done in _paper(table):
+        for done in in_order(table):
             if done == last:
                 break
 
@@ -115,7 +115,7 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
                 lora.unless_there(getattr(recipe, section).lora, folder)
 
 
-def _paper(table: Table) -> Iterator[str]:
+def in_order(table: Table) -> Iterator[str]:
     """Do one step after another; yield the name of each when it is complete."""
     recipe = table.recipe
     helpful_model = model_name(recipe.helpful_model)
@@ -156,7 +156,7 @@ def _supervised(
     sl_cai = table.train(
         "02-finetune",
         partial(finetune, revisions, model=base_model, config=recipe.finetune),
-        settings={"config": asdict(recipe.finetune), "model": weights(base_model), "input": digest(revisions)},
+        settings={"config": asdict(recipe.finetune), "model": table.weights(base_model), "input": digest(revisions)},
     )
     yield "02-finetune"
     return revisions, sl_cai
@@ -172,7 +172,7 @@ def _reinforced(
         partial(train_preference_model, comparisons, model=base_model, config=recipe.preference_model, judge=judge),
         settings={
             "config": asdict(recipe.preference_model),
-            "model": weights(base_model),
+            "model": table.weights(base_model),
             "input": digest(comparisons),
         },
     )
@@ -184,8 +184,8 @@ def _reinforced(
         partial(reinforce, prompts, policy=sl_cai, preference_model=preference_model, config=recipe.rl, judge=judge),
         settings={
             "config": asdict(recipe.rl),
-            "policy": weights(sl_cai),
-            "preference_model": weights(preference_model),
+            "policy": table.weights(sl_cai),
+            "preference_model": table.weights(preference_model),
             "input": digest(prompts),
         },
     )

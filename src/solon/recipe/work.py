@@ -126,6 +126,10 @@ class Table:
         """Do a stage that trains, and return the folder of its model."""
         return train(self.run, name, settings, training, progress=self.progress, budget=self.budget)
 
+    def weights(self, model: str | Path) -> str:
+        """What a model that is trained on is known by."""
+        return weights(model)
+
 
 def ask(
     run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress, budget: Budget = UNBOUNDED
