@@ -146,6 +146,8 @@ class Behaviour:
     """The field that thoughts stand in, or "tags"."""
     likely: dict[str, float] = field(default_factory=lambda: {"A": -0.3, "B": -1.5, "The": -4.0})
     """Log-probabilities of the first token."""
+    tokenizes: bool = False
+    """Whether there is a /tokenize."""
     said: str = "Rather not, since it would hurt them"
     count: int = 0
 
@@ -154,6 +156,9 @@ class Behaviour:
             return {"data": [{"id": self.model, "max_model_len": 4096}]}
         if body["model"] != self.model:
             return Said(error("The model does not exist.", code="model_not_found"), 404)
+        if path == "/tokenize" and self.tokenizes:
+            text = body["prompt"] if "prompt" in body else _text(body["messages"])
+            return {"count": len(text.split()) + (0 if body.get("continue_final_message") else 2), "tokens": []}
         if path == "/v1/completions":
             return self._reply(body, body["prompt"], is_chat=False)
         if path != "/v1/chat/completions":
@@ -163,7 +168,7 @@ class Behaviour:
         turns = body["messages"]
         if turns[0]["role"] == "system" and not self.system:
             return Said(error("System role not supported"), 400)
-        return self._reply(body, "".join(f"<{turn['role']}>{turn['content']}" for turn in turns), is_chat=True)
+        return self._reply(body, _text(turns), is_chat=True)
 
     def _reply(self, body, prompt, *, is_chat):
         self.count += 1
@@ -198,6 +203,10 @@ class Behaviour:
             return {"tokens": [next(iter(tops))], "top_logprobs": [tops]}
         entries = [{"token": token, "logprob": likely} for token, likely in tops.items()]
         return {"content": [{**entries[0], "top_logprobs": entries}]}
+
+
+def _text(turns):
+    return "".join(f"<{turn['role']}>{turn['content']}" for turn in turns)
 
 
 def error(message, *, code=None):

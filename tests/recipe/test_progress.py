@@ -10,7 +10,7 @@ from solon.recipe.price import Price, price_of
 from solon.recipe.work import train
 from solon.runs import open_run
 
-PRICE = "models.price={sandbox: {prompt: 100, completion: 1000000}}"
+PRICE = "models.price={m: {prompt: 100, completion: 1000000}}"
 
 
 def heard(recipe, out, **options):
@@ -19,12 +19,12 @@ def heard(recipe, out, **options):
     return events
 
 
-def test_a_stage_tells_its_questions_rows_tokens_and_cost_and_shows_a_row(tmp_path, recipe, kitchen):
-    events = heard(apply_settings(recipe, [PRICE]), tmp_path / "one", until="critique")
+def test_a_stage_tells_its_questions_rows_and_tokens_and_shows_a_row(tmp_path, recipe, kitchen):
+    events = heard(recipe, tmp_path / "one", until="critique")
     first, last = events[0], events[-1]
     assert (first.state, first.done, first.total, first.rows) == ("begins", 0, 12 * 5 + 4, 16)
     assert (last.state, last.done, last.total, last.ended, last.dropped) == ("ends", 64, 64, 16, 0)
-    assert (last.in_flight, last.tokens, last.cost) == (0, 5 * 64, 320.0)
+    assert (last.in_flight, last.tokens, last.cost) == (0, 5 * 64, None)
     assert last.row["id"].startswith("red-team-")
     between = [event for event in events if event.state == "goes on"]
     assert max(event.in_flight for event in between) == 16
@@ -85,10 +85,14 @@ def test_of_a_server_what_it_has_is_in_flight_and_what_it_reads_is_paid_for(tmp_
 def test_a_price_is_found_by_the_name_on_the_server_and_refused_where_it_names_no_model(recipe):
     prices = {"m": Price(1, 2)}
     assert price_of("openai:http://localhost/v1#m", prices) == Price(1, 2)
-    assert price_of("other", prices) is None
+    assert price_of("m", prices) is None
     assert Price(0.15, 0.6).of(1_000_000, 500_000) == pytest.approx(0.45)
-    with pytest.raises(UsageError, match=r"models\.price names sandbx.*did you mean 'sandbox'"):
-        run(apply_settings(recipe, ["models.price={sandbx: {prompt: 1, completion: 1}}"]), out="nowhere")
+    settings = [
+        "helpful_model=openai:http://localhost/v1#my-model",
+        "models.price={my-modl: {prompt: 1, completion: 1}}",
+    ]
+    with pytest.raises(UsageError, match=r"models\.price names my-modl.*did you mean 'my-model'"):
+        run(apply_settings(recipe, settings), out="nowhere", until="critique")
 
 
 @pytest.mark.parametrize(
@@ -107,6 +111,13 @@ def test_a_price_that_is_none_is_refused(recipe, given, told):
         apply_settings(recipe, [f"models.price={given}"])
 
 
-def test_a_run_goes_on_with_another_price(tmp_path, recipe, kitchen):
-    heard(recipe, tmp_path / "one", until="critique")
-    assert heard(apply_settings(recipe, [PRICE]), tmp_path / "one", until="critique")[-1].state == "on file"
+def test_a_run_goes_on_with_another_price(tmp_path):
+    (tmp_path / "red.jsonl").write_text('{"id": "p", "prompt": "Pick lock?"}\n')
+    with Scripted(Behaviour(said="Rather not")) as server:
+        (tmp_path / "mine.yaml").write_text(
+            f"constitution: harmless\nprompts: red.jsonl\nhelpful_model: {server.name()}\n"
+        )
+        mine = load(tmp_path / "mine.yaml")
+        assert heard(mine, tmp_path / "one", until="critique")[-1].cost is None
+        again = heard(apply_settings(mine, [PRICE]), tmp_path / "one", until="critique")
+    assert [event.state for event in again] == ["on file"]

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from solon.cli.progress import dollars, duration
 from solon.models.counting import BY_CHARACTERS
-from solon.recipe.estimate import Amount, Estimate
+from solon.recipe.estimate import FEW, Estimate
 from solon.report.text import visible
 
 
@@ -31,34 +31,42 @@ def estimates_table(found: Sequence[Estimate]) -> Table:
 
 def estimates_notes(found: Sequence[Estimate], *, asks: int | None) -> list[str]:
     """What must be known to read the table."""
-    counted = {each.counted_by for each in found if each.counted_by}
-    told = [
-        f"≤ is the most: every answer as long as it may be. Tokens of prompts are counted by {' and '.join(counted)}."
-    ]
-    if asks is None:
-        told.append(
-            "How long answers are, and how long all takes, is not known: --ask 4 asks about 4 prompts of each kind."
-        )
-    else:
-        told.append(
-            f"≈ is if all goes as with the first {asks} prompts of each kind, at their pace: more at once are answered "
-            "faster. A model that is yet to be trained was stood in for by the one that it is made of."
-        )
-    if BY_CHARACTERS in counted:
-        told.append("Tokens by characters can be off by a half, and more in other languages than English.")
-    told.append("Seconds of a training are known when it trains.")
+    counted = sorted({each.counted_by for each in found if each.counted_by})
+    told = []
+    if counted:
+        told.append(f"≤ is if every answer is as long as it may be, and prompts are as the first {FEW} of each kind.")
+        told.append(f"Tokens of prompts are counted by {' and '.join(counted)}.")
+        if BY_CHARACTERS in counted:
+            told.append("By characters they can be off by a half, and by more in other languages than English.")
+        if asks is None:
+            told.append(
+                "How long answers are and how long all takes is not known; --ask 4 asks about 4 rows of each kind."
+            )
+        else:
+            told.append(f"≈ is as with the first {asks} prompts of each kind, at their pace; more at once are faster.")
+            told.append("In place of a model that is yet to be trained that was asked of which it is made.")
+    if any(each.steps is not None for each in found):
+        told.append("How long a training takes is known when it trains.")
     return told
 
 
 def _amount(each: Estimate, key: str) -> str:
-    amounts = [(sign, getattr(of, key)) for sign, of in (("≈", each.likely), ("≤", each.most)) if of is not None]
-    return ", ".join(f"{sign} {many:,}" for sign, many in amounts)
+    if each.most is None or not getattr(each.most, key):
+        return "0"
+    most = f"≤ {getattr(each.most, key):,}"
+    return most if each.likely is None else f"≈ {_rounded(getattr(each.likely, key)):,}, {most}"
 
 
 def _cost(each: Estimate) -> str:
-    amounts: list[tuple[str, Amount | None]] = [("≈", each.likely), ("≤", each.most)]
-    told = [f"{sign} {dollars(of.cost)}" for sign, of in amounts if of is not None and of.cost is not None]
-    return ", ".join(told) or "-"
+    if each.most is None or each.most.cost is None:
+        return "-"
+    likely = None if each.likely is None else each.likely.cost
+    return ("" if likely is None else f"≈ {dollars(likely)}, ") + f"≤ {dollars(each.most.cost)}"
+
+
+def _rounded(many: int) -> int:
+    """To three digits: more are not known."""
+    return round(many, 3 - len(str(many))) if many > 999 else many
 
 
 def _is_asked(each: Estimate) -> bool:

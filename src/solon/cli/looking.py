@@ -80,7 +80,9 @@ def check_recipe(order: Order, *, asks: int | None, as_json: bool) -> None:
         findings += lint(each, stages=stages, eval_prompts=measured)
     findings += not_words(recipe, constitution)
     findings += [Finding("warning", *warning) for warning in serving.warnings(servers)]
-    found = estimates(recipe, inputs, last=last, servers=servers, asks=asks)
+    if asks is not None:
+        print(f"Asking about the first {asks} prompts of each kind", file=sys.stderr)
+    found = estimates(recipe, inputs, last=last, out=out, servers=servers, asks=asks)
     if as_json:
         print(
             json.dumps(
@@ -106,9 +108,9 @@ def check_recipe(order: Order, *, asks: int | None, as_json: bool) -> None:
             print(f"{name}: {ability}: {how}")
     for finding in findings:
         print(visible(one_line(finding)))
-    terminal.console().print(estimates_table(found))
-    for note in estimates_notes(found, asks=asks):
-        print(note)
+    if found:
+        terminal.console().print(estimates_table(found))
+        print("\n".join(estimates_notes(found, asks=asks)))
     print(f"Next: {order.command}")
 
 

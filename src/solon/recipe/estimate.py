@@ -5,7 +5,7 @@ so that tokens are the most there can be; or those of the models, where these ar
 that is to be trained stands in for what it becomes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,9 +25,10 @@ from solon.models.drivers import Answered, drive
 from solon.models.load import is_server, parse
 from solon.recipe import auditing, paper
 from solon.recipe.inputs import Inputs, model_name
+from solon.recipe.progress import unheard
 from solon.recipe.schema import Recipe, settled
 from solon.recipe.work import Asking, Helper, Row, Table, with_form
-from solon.runs import open_run
+from solon.runs import open_run, read_rows
 from solon.stages.finetune import FinetuneConfig, texts
 from solon.stages.preference_model import PreferenceModelConfig
 
@@ -58,7 +59,7 @@ class Estimate:
     steps: int | None = None
     """Of a stage that trains, the most there can be."""
     most: Amount | None = None
-    """If every answer is as long as it may be."""
+    """If every answer is as long as it may be; prompts are as long as those that were gone through."""
     likely: Amount | None = None
     """If all answers are as those that were asked for."""
     seconds: float | None = None
@@ -68,18 +69,21 @@ class Estimate:
 
 
 def estimates(
-    recipe: Recipe, inputs: Inputs, *, last: str, servers: dict[str, Helper], asks: int | None = None
+    recipe: Recipe, inputs: Inputs, *, last: str, out: Path, servers: Mapping[str, Helper], asks: int | None = None
 ) -> list[Estimate]:
-    """Estimate the stages up to `last`; with `asks`, by asking the models about so many prompts of each kind.
+    """Estimate the stages up to `last` that are not complete in `out`.
+
+    With `asks` the models are asked about so many prompts of each kind.
 
     Raises:
         UsageError: a model cannot be loaded.
         ModelError: a model cannot answer.
     """
-    found = _gone_through(recipe, inputs, last=last, servers=servers, few=FEW, is_asked=False)
+    through = partial(_gone_through, recipe, inputs, last=last, out=out, servers=servers)
+    found = through(few=FEW, is_asked=False)
     if asks is None:
         return found
-    heard = _gone_through(recipe, inputs, last=last, servers=servers, few=asks, is_asked=True)
+    heard = through(few=asks, is_asked=True)
     told = {each.stage: each for each in heard}
     return [
         replace(each, likely=told[each.stage].most, seconds=told[each.stage].seconds) if each.stage in told else each
@@ -88,7 +92,14 @@ def estimates(
 
 
 def _gone_through(
-    recipe: Recipe, inputs: Inputs, *, last: str, servers: dict[str, Helper], few: int, is_asked: bool
+    recipe: Recipe,
+    inputs: Inputs,
+    *,
+    last: str,
+    out: Path,
+    servers: Mapping[str, Helper],
+    few: int,
+    is_asked: bool,
 ) -> list[Estimate]:
     recipe = settled(recipe).model_copy(update={"eval_prompts": recipe.eval_prompts and NOWHERE})
     if not is_asked:
@@ -103,8 +114,9 @@ def _gone_through(
             constitutions.load(recipe.constitution),
             some,
             run,
-            lambda event: None,
+            unheard,
             servers=servers,
+            out=out,
             weights_of=weights,
             is_asked=is_asked,
         )
@@ -134,9 +146,14 @@ class _Rehearsal(Table):
     It is a `Table` by inheritance, against our habit, so that the paper is gone through by the code that does it.
     """
 
-    weights_of: dict[str, float] = field(default_factory=dict)
+    out: Path = Path()
+    """The run folder, where stages may be complete."""
+    weights_of: Mapping[str, float] = field(default_factory=dict)
+    """For how many prompts each stands, by their kind."""
     is_asked: bool = False
     found: list[Estimate] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=partial(count, 1))
+    """Of the replies that mean nothing, so that no two are alike."""
     counters: dict[str, Counter] = field(default_factory=dict)
     helpers: dict[str, Helper] = field(default_factory=dict)
 
@@ -148,6 +165,9 @@ class _Rehearsal(Table):
     def ask(self, name: str, asking: Asking, *, model: str) -> list[Any]:
         """Go through a stage that asks."""
         rows = [row for row in asking.rows if asking.first or row["drop_reason"] is None]
+        if self._is_complete(name):
+            ids = {row["id"] for row in rows}
+            return [row for row in read_rows(self.out / name) if row[asking.of] in ids]
         model = model_name(model)
         helper = self.servers.get(model) or self.helpers.setdefault(model, Helper(model, self.recipe.models))
         counter = self.counters.get(model) or self.counters.setdefault(model, _counter(helper))
@@ -159,8 +179,8 @@ class _Rehearsal(Table):
             ended = drive(chains, answering, journal=heard)
             seconds, answered = perf_counter() - start, heard.all
         else:
-            seconds, answered, numbers = None, [], count(1)
-            ended = {id: _by_hand(id, chain, answered, numbers=numbers) for id, chain in chains}
+            seconds, answered = None, []
+            ended = {id: _by_hand(id, chain, answered, numbers=self.numbers) for id, chain in chains}
         weights = {row["id"]: self._weight(name, row) for row in rows}
         amount, counted_by = _amount(answered, weights, counter=counter, helper=helper)
         self.found.append(
@@ -179,12 +199,16 @@ class _Rehearsal(Table):
         """Put down the steps of a training; the model that it begins with stands in for the one that it makes."""
         assert isinstance(training, partial)
         rows, config, begins_with = training.args[0], training.keywords["config"], training.keywords
-        self.found.append(self._steps(name, rows, config))
+        if not self._is_complete(name):
+            self.found.append(self._steps(name, rows, config))
         return Path(begins_with.get("policy") or begins_with["model"])
 
     def weights(self, model: str | Path) -> str:
         """Nothing: to read all weights takes long, and nothing is kept."""
         return ""
+
+    def _is_complete(self, name: str) -> bool:
+        return (self.out / name / "summary.json").exists()
 
     def _weight(self, name: str, row: Row) -> float:
         """For how many rows this one stands."""
@@ -233,7 +257,7 @@ def _counter(helper: Helper) -> Counter:
     return counter_of(parse(helper.name), server=server if isinstance(server, Server) else None)
 
 
-def _by_hand(id: str, chain: Chain[Any], answered: list[Answered], *, numbers: Iterable[int]) -> Any:
+def _by_hand(id: str, chain: Chain[Any], answered: list[Answered], *, numbers: Iterator[int]) -> Any:
     """What a chain ends with whose questions are answered by words of no meaning."""
     replies: Any = None
     while True:

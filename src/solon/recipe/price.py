@@ -22,5 +22,5 @@ class Price:
 
 
 def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
-    """The price of a model, given by its name in the recipe, or that on its server, behind the #."""
-    return prices.get(model) or prices.get(model.partition("#")[2])
+    """The price of a model, given by its name on its server, which stands behind the #."""
+    return prices.get(model.partition("#")[2])

@@ -85,8 +85,8 @@ class ModelOptions:
     """More fields of each question, e.g. {chat_template_kwargs: {enable_thinking: false}}."""
 
     price: Mapping[str, Price] = field(default_factory=dict)
-    """US dollars for a million tokens, by the name of the model, e.g. {my-model: {prompt: 0.15, completion: 0.60}}. By
-    it the cost is told; nothing else depends on it."""
+    """US dollars for a million tokens, by a model's name on its server: {my-model: {prompt: 0.15, completion: 0.60}}.
+    By it the cost is told; nothing else depends on it."""
 
 
 class Recipe(BaseModel):

@@ -36,19 +36,19 @@ def unless_trained_here(recipe: Recipe, *, trains: bool) -> None:
 
 
 def unless_priced(recipe: Recipe) -> None:
-    """Say at once that a price is given for a model that the recipe does not have.
+    """Say at once that a price is given for a model that the recipe does not have on a server.
 
     Raises:
         UsageError: which, and what it may mean.
     """
     names = [name for key in MODELS for name in _names(getattr(recipe, key))]
-    known = [*names, *(name.partition("#")[2] for name in names if "#" in name)]
+    known = [openai.parts(parse(name).name)[1] for name in names if is_server(name)]
     for name in recipe.models.price:
         if name not in known:
             close = nearest(name, known) or ";"
             raise UsageError(
-                f"models.price names {name}, and no model of the recipe is called so{close} give the name of one, "
-                "or of one on a server what stands behind its #"
+                f"models.price names {name}, and the recipe has no model on a server that is called so{close} give "
+                "the name that stands behind the #"
             )
 
 
