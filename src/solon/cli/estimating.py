@@ -40,7 +40,7 @@ def estimates_notes(found: Sequence[Estimate], *, asks: int | None) -> list[str]
             told.append("By characters they can be off by a half, and by more in other languages than English.")
         if asks is None:
             told.append(
-                "How long answers are and how long all takes is not known; --ask 4 asks about 4 rows of each kind."
+                "How long answers are and how long all takes is not known; --ask 4 asks about 4 prompts of each kind."
             )
         else:
             told.append(f"≈ is as with the first {asks} prompts of each kind, at their pace; more at once are faster.")
