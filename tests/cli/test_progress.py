@@ -75,6 +75,14 @@ def test_large_batches_that_come_seldom_are_a_rate_too(clock):
     assert measured(clock, told).seconds_left == pytest.approx(900)
 
 
+def test_between_two_batches_the_time_goes_on(clock):
+    meter = Meter(clock)
+    for clock.now, event in [(0, BEGINS), (0, at(0)), (10, at(20)), (20, at(40))]:
+        meter.take(event)
+    clock.now = 25
+    assert meter.figures(event).seconds_left == pytest.approx(25)
+
+
 def test_a_server_that_stalls_has_more_time_left_every_minute(clock):
     meter = Meter(clock)
     for clock.now, event in [(0, BEGINS), (0, at(0)), (10, at(50))]:

@@ -66,10 +66,11 @@ def test_nothing_to_train_on_is_the_persons_mistake(tmp_path):
 @pytest.mark.slow
 def test_finetuning_leaves_a_model_its_summary_and_no_checkpoints(tmp_path, tiny_model, capfd):
     reported = []
-    summary = train(tmp_path / "out", tiny_model, progress=lambda *at: reported.append(at[:2]))
+    summary = train(tmp_path / "out", tiny_model, progress=lambda *told: reported.append(told))
 
     assert summary["texts"] == 8
-    assert reported == [(step, 6) for step in range(1, 7)]
+    losses = [{}, *({"loss": pytest.approx(entry["loss"])} for entry in summary["history"])]
+    assert reported == [(step, 6, losses[step - 1]) for step in range(1, 7)]  # of the step before
     assert [entry["step"] for entry in summary["history"]] == list(range(1, 7))
     assert summary["history"][-1]["loss"] < summary["history"][0]["loss"]
     assert json.loads(json.dumps(summary)) == summary

@@ -84,7 +84,7 @@ class Meter:
     def take(self, event: Event) -> None:
         """Measure by one more event."""
         now, points = self.clock(), self._points
-        if event.state == "begins":
+        if event.state in ("begins", "on file"):
             self._began = now
             points.clear()
             return
@@ -98,17 +98,18 @@ class Meter:
             points.popleft()
 
     def figures(self, event: Event) -> Figures:
-        """What is known by now."""
+        """What is known by now. An answer that is late by twice the usual time slows the rate."""
         now = self.clock()
-        rate = token_rate = left = None
+        token_rate = left = None
         if len(self._points) > 1:
-            (start, first, few), (_, last, many) = self._points[0], self._points[-1]
-            seconds = now - start
+            (start, first, few), (latest, last, many) = self._points[0], self._points[-1]
+            waited, usual = now - latest, (latest - start) / (len(self._points) - 1)
+            is_late = waited > 2 * usual
+            seconds = (now if is_late else latest) - start
             if seconds >= SETTLED and last > first:
-                rate, token_rate = (last - first) / seconds, (many - few) / seconds
-        if rate is not None and event.state == "goes on":
-            left = (event.total - event.done) / rate
-        return Figures(now - self._began, token_rate or None, left)
+                token_rate = (many - few) / seconds
+                left = (event.total - event.done) * seconds / (last - first) - (0 if is_late else waited)
+        return Figures(now - self._began, token_rate or None, None if left is None else max(0.0, left))
 
 
 class Lines:

@@ -10,9 +10,6 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from solon.stages.training import Progress
 
-MEASURES = ("loss", "reward")
-"""Of what the trainers log, what a person can look at while they train."""
-
 
 class ReportProgress(TrainerCallback):  # type: ignore[misc]
     """Tell the caller how many steps are done, and how the one before went: a step is logged after it is told of."""
@@ -23,8 +20,8 @@ class ReportProgress(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report."""
         latest: dict[str, Any] = next((entry for entry in reversed(state.log_history) if "loss" in entry), {})
-        measures = {name: float(latest[name]) for name in MEASURES if name in latest}
-        self.progress(state.global_step, state.max_steps, measures)
+        name = "reward" if "reward" in latest else "loss"  # in reinforcement the loss says nothing: it is near 0
+        self.progress(state.global_step, state.max_steps, {name: float(latest[name])} if latest else {})
 
 
 class SoftCollator(DataCollatorForPreference):  # type: ignore[misc]
