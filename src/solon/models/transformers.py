@@ -93,7 +93,8 @@ class Transformers:
         self._ends = end_ids(model.generation_config.eos_token_id) | end_ids(tokenizer.eos_token_id)
         self._end_of_thinking: int | None = tokenizer.added_tokens_encoder.get("</think>")
         self._options: dict[tuple[tuple[str, ...], str, bool], list[int]] = {}
-        self._row = batch_size if tree.is_exact_for(model) else 1  # questions in one row, at most
+        self._shares = tree.is_exact_for(model)  # whether what questions begin with may be computed once
+        self._row = batch_size if self._shares else 1  # questions in one row, at most
         self._encoded: dict[int, tuple[Request, list[int] | Failure]] = {}  # of the latest `batches`, by identity
         self._takes_system = not self._is_chat or _shows(tokenizer, [system("Solon?"), user("?")])
         self._identity = {
@@ -193,6 +194,7 @@ class Transformers:
             uniforms=torch.from_numpy(np.stack(draws)),
             ends=self._ends,
             stopping=self._stopping(stop),
+            shares=self._shares,
         )
         return [self._completion(ids, ended=ended, stop=stop) for ids, ended in sampled]
 

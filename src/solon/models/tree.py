@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from solon.models.sampling import padded
+from solon.models.trunks import common
 
 SHARED = 0.5
 """A question joins a row with which it shares this part of its tokens."""
@@ -166,5 +167,4 @@ def _laid_out(trees: Sequence[_Tree], trunks: Sequence[int], model: Any) -> tupl
 
 def _shared(one: list[int], other: list[int]) -> int:
     """How many tokens two questions begin with alike; the last of each is always its own."""
-    most = min(len(one), len(other)) - 1
-    return next((at for at in range(most) if one[at] != other[at]), max(most, 0))
+    return common(one[:-1], other[:-1])
