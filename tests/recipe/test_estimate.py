@@ -73,6 +73,12 @@ def test_an_audit_is_part_of_it(tmp_path, recipe, kitchen, letters):
     assert audit.questions >= audit.rows > 20
 
 
+def test_a_stage_that_asks_nothing_takes_nothing(tmp_path, recipe, kitchen, letters):
+    recipe = apply_settings(recipe, [*FEW, "pairs.source=revisions", "helpful_prompts=null"])
+    pairs = {each.stage: each for each in estimated(recipe, tmp_path, asks=2)}["03-pairs"]
+    assert (pairs.rows, pairs.questions, pairs.seconds, pairs.likely.prompt_tokens) == (8, 0, 0.0, 0)
+
+
 def test_few_prompts_stand_for_many(tmp_path, recipe, kitchen, letters):
     found = estimated(apply_settings(recipe, ["num_prompts=900", "num_helpful_prompts=300"]), tmp_path)
     assert (found[0].rows, found[0].questions) == (1200, 900 * 5 + 300)

@@ -21,7 +21,7 @@ from solon.constitution import load as constitutions
 from solon.errors import ModelError
 from solon.models.base import Server
 from solon.models.counting import Counter, counter_of
-from solon.models.drivers import Answered, drive
+from solon.models.drivers import Answered, Heard, drive
 from solon.models.load import is_server, parse
 from solon.recipe import auditing, paper
 from solon.recipe.inputs import Inputs, model_name
@@ -29,6 +29,7 @@ from solon.recipe.progress import unheard
 from solon.recipe.schema import Recipe, settled
 from solon.recipe.work import Asking, Helper, Row, Table, with_form
 from solon.runs import open_run, read_rows
+from solon.stages.comparisons import source_of
 from solon.stages.finetune import FinetuneConfig, texts
 from solon.stages.preference_model import PreferenceModelConfig
 
@@ -174,12 +175,12 @@ class _Rehearsal(Table):
         config = with_form(asking.config, counter.form)
         chains = [(row["id"], asking.chain(row, config=config)) for row in rows]
         if self.is_asked:
-            heard = _Heard()
-            answering, start = helper.model, perf_counter()
-            ended = drive(chains, answering, journal=heard)
-            seconds, answered = perf_counter() - start, heard.all
+            heard = Heard()
+            asked_of, start = helper.model, perf_counter()
+            ended = drive(chains, asked_of, journal=heard)
+            answered, pace = heard.all, (perf_counter() - start) / max(1, len(heard.all))
         else:
-            seconds, answered = None, []
+            answered, pace = [], None
             ended = {id: _by_hand(id, chain, answered, numbers=self.numbers) for id, chain in chains}
         weights = {row["id"]: self._weight(name, row) for row in rows}
         amount, counted_by = _amount(answered, weights, counter=counter, helper=helper)
@@ -189,7 +190,7 @@ class _Rehearsal(Table):
                 rows=round(sum(weights.values())),
                 questions=round(sum(asking.questions(row) * weights[row["id"]] for row in rows)),
                 most=amount,
-                seconds=seconds and seconds * sum(weights[each.row] for each in answered) / len(answered),
+                seconds=None if pace is None else pace * sum(weights[each.row] for each in answered),
                 counted_by=counted_by,
             )
         )
@@ -228,7 +229,7 @@ class _Rehearsal(Table):
             learned = round(told["red-team"] + helpful)
             return Estimate(name, learned, steps=config.epochs * ceil(learned / config.batch_size))
         if isinstance(config, PreferenceModelConfig):
-            human = sum(weight for row, weight in usable if row.get("source") == "human")
+            human = sum(weight for row, weight in usable if source_of(row) == "human")
             labelled = sum(weight for _, weight in usable) - human
             if config.human_ratio is not None and labelled:
                 human = min(human, config.human_ratio * labelled)
@@ -236,20 +237,6 @@ class _Rehearsal(Table):
             steps = config.num_models * config.epochs * ceil(learned / config.batch_size)
             return Estimate(name, learned, steps=steps)
         return Estimate(name, round(sum(weight for _, weight in usable)), steps=config.steps)
-
-
-class _Heard:
-    """A journal that remembers what was asked and answered."""
-
-    def __init__(self) -> None:
-        self.all: list[Answered] = []
-
-    def recall(self, row: str, turn: int, request: Request) -> Reply | None:
-        """Nothing is on file."""
-
-    def keep(self, batch: Sequence[Answered]) -> None:
-        """Remember."""
-        self.all.extend(batch)
 
 
 def _counter(helper: Helper) -> Counter:
