@@ -74,42 +74,48 @@ class Figures:
 
 
 class Meter:
-    """Measures a stage as it goes: what is on file already took no time, and says nothing of the rate."""
+    """Measures a stage as it goes: what is on file already took no time, and says nothing of the rate.
+
+    Events come from the thread of the run, and figures are asked for by that which draws.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self.clock = clock
         self._began = clock()
         self._points: deque[tuple[float, int, int]] = deque()  # time, answered, tokens
+        self._lock = Lock()
 
     def take(self, event: Event) -> None:
         """Measure by one more event."""
-        now, points = self.clock(), self._points
-        if event.state in ("begins", "on file"):
-            self._began = now
-            points.clear()
-            return
-        point = now, event.done - event.recalled, event.tokens
-        if not point[1]:  # it is being asked only now
-            points.clear()
-        elif len(points) > 1 and now - points[-2][0] < GRAIN:
-            points.pop()
-        points.append(point)
-        while len(points) > LEAST and points[1][0] < now - WINDOW:
-            points.popleft()
+        with self._lock:
+            now, points = self.clock(), self._points
+            if event.state in ("begins", "on file"):
+                self._began = now
+                points.clear()
+                return
+            point = now, event.done - event.recalled, event.tokens
+            if not point[1]:  # it is being asked only now
+                points.clear()
+            elif len(points) > 1 and now - points[-2][0] < GRAIN:
+                points.pop()
+            points.append(point)
+            while len(points) > LEAST and points[1][0] < now - WINDOW:
+                points.popleft()
 
     def figures(self, event: Event) -> Figures:
         """What is known by now. An answer that is late by twice the usual time slows the rate."""
-        now = self.clock()
         token_rate = left = None
-        if len(self._points) > 1:
-            (start, first, few), (latest, last, many) = self._points[0], self._points[-1]
-            waited, usual = now - latest, (latest - start) / (len(self._points) - 1)
+        with self._lock:
+            now, began, points = self.clock(), self._began, list(self._points)
+        if len(points) > 1:
+            (start, first, few), (latest, last, many) = points[0], points[-1]
+            waited, usual = now - latest, (latest - start) / (len(points) - 1)
             is_late = waited > 2 * usual
             seconds = (now if is_late else latest) - start
             if seconds >= SETTLED and last > first:
                 token_rate = (many - few) / seconds
                 left = (event.total - event.done) * seconds / (last - first) - (0 if is_late else waited)
-        return Figures(now - self._began, token_rate or None, None if left is None else max(0.0, left))
+        return Figures(now - began, token_rate or None, None if left is None else max(0.0, left))
 
 
 class Lines:
