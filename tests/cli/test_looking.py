@@ -39,6 +39,19 @@ def test_check_reads_everything_and_writes_nothing(solon, models):
     assert json.loads(solon("check", "demo", "--json").stdout)["constitution"] == "sandbox"
 
 
+def test_check_says_what_each_stage_would_take(solon, models):
+    done = solon("check", "demo")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["│", "02-finetune", "│", "2,500", "│", "158", "steps", "│", "│", "│"] in lines
+    assert next(line for line in lines if "01-critique" in line)[3:9] == ["1,500", "│", "≤", "5,500", "│", "≤"]
+    assert next(line for line in lines if "04-label" in line)[-2:] == ["0", "│"]
+    assert "counted by the model's tokenizer" in done.stdout
+    assert models == []
+    asked = solon("check", "demo", "--ask", "2").stdout
+    assert "≈ 27,500, ≤ 352,000" in asked  # 5 tokens an answer
+    assert "time" in asked
+
+
 def test_show_goes_from_stages_to_ids_to_one_row(solon, run):
     assert "04-label" in solon("show", run).stdout
     ids = solon("show", run, "label").stdout

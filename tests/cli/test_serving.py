@@ -135,3 +135,37 @@ def test_no_server_ends_with_4_and_says_so(solon, recipe, monkeypatch):
         done = solon(command, "mine.yaml", "--until", "critique")
         assert done.exit_code == 4
         assert "is the server running?" in done.stderr
+
+
+def test_check_says_what_a_stage_would_take_and_cost(solon, recipe):
+    with Scripted(Behaviour(said="Rather not", tokenizes=True)) as server:
+        recipe(server)
+        price = ["--set", "models.price={m: {prompt: 2.5, completion: 10}}"]
+        plain = solon("check", "mine.yaml", "--until", "critique").stdout
+        asked = solon("check", "mine.yaml", "--until", "critique", "--ask", "2", *price)
+        told = json.loads(solon("check", "mine.yaml", "--until", "critique", "--ask", "2", *price, "--json").stdout)
+    assert "counted by the server's /tokenize" in plain
+    assert "--ask 4 asks about 4 prompts of each kind" in plain
+    assert "cost" not in plain.partition("What a run would take")[2]
+    assert "≈ $0.0" in asked.stdout
+    assert asked.stderr == "Asking about the first 2 prompts of each kind\n"
+    (estimate,) = told["estimates"]
+    assert (estimate["stage"], estimate["rows"], estimate["questions"]) == ("01-critique", 4, 12)
+    assert estimate["likely"]["completion_tokens"] == 3 * 12
+    assert 0 < estimate["likely"]["cost"] < estimate["most"]["cost"]
+
+
+def test_lint_counts_by_a_server_that_counts_and_says_so_of_one_that_does_not(solon, recipe):
+    with Scripted(Behaviour(tokenizes=True)) as server:
+        recipe(server)
+        fits = solon("constitution", "lint", "harmless", "--model", server.name())
+        long = "".join(f"- id: p{n}\n  revision_request: {'Mend it well. ' * 1000}\n" for n in range(2))
+        Path("long.yaml").write_text(f"name: long\nprinciples:\n{long}")
+        over = solon("constitution", "lint", "long.yaml", "--model", server.name())
+    assert fits.exit_code == 0, fits.output
+    assert "cannot be known" not in fits.output
+    assert "more than half of the 4,096 that the model takes" in over.stdout
+    with Scripted(Behaviour()) as server:
+        unknown = solon("constitution", "lint", "harmless", "--model", server.name())
+    assert unknown.exit_code == 0
+    assert f"warning: {server.name()}: how long prompts are for it cannot be known" in unknown.stdout

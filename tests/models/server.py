@@ -147,6 +147,7 @@ class Behaviour:
     names_tokens: bool = True
     """Whether it tells of the tokens that `logprob_token_ids` names; else it ignores the field in silence."""
     tokenizes: bool = True
+    """Whether there is a /tokenize."""
     limit: str = "max_tokens"
     """What it calls the most tokens of an answer; it refuses the other name, as OpenAI does."""
     seeds: bool = True
@@ -164,7 +165,9 @@ class Behaviour:
         if body["model"] != self.model:
             return Said(error("The model does not exist.", code="model_not_found"), 404)
         if path == "/tokenize" and self.tokenizes:
-            return {"tokens": [ord(character) for character in _read_out(body["messages"])]}
+            text = body["prompt"] if "prompt" in body else _read_out(body["messages"])
+            count = len(text.split()) + (0 if body.get("continue_final_message") else 2)
+            return {"count": count, "tokens": [ord(character) for character in text]}
         if path == "/v1/completions":
             return self._reply(body, body["prompt"], is_chat=False)
         if path != "/v1/chat/completions":

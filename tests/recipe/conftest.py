@@ -36,7 +36,7 @@ class Kitchen:
             self.trained.append(name)
             self.given[name] = models
             (out / "model").mkdir()
-            progress(1, 1)
+            progress(1, 1, {"loss": 0.5})
             return {"rows_seen": len(rows), "judged": judge is not None}
 
         return stub

@@ -138,8 +138,8 @@ def test_a_model_that_passes_goes_on_and_the_rest_is_that_of_a_run_without_it(tm
 
 
 def test_a_killed_audit_is_gone_on_with(tmp_path, recipe, kitchen):
-    def stop(stage, done, total):
-        if stage == FOLDER and done > total / 2:
+    def stop(event):
+        if event.stage == FOLDER and event.done > event.total / 2:
             raise KeyboardInterrupt
 
     settings = ["audit.require=true", "audit.num_pairs=40"]

@@ -59,8 +59,8 @@ def test_a_kill_between_two_feedback_models_costs_nothing(tmp_path, recipe, kitc
 
     for stop_in in ("04-label/1-one", "04-label/2-two"):
 
-        def stop(stage, done, total, stop_in=stop_in):
-            if stage == stop_in and done > total / 2:
+        def stop(event, stop_in=stop_in):
+            if event.stage == stop_in and event.done > event.total / 2:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):

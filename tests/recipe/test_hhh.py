@@ -51,7 +51,7 @@ def judge(kitchen, tmp_path, monkeypatch):
     """Judge a file by a fake model that likes what is good; `kitchen.reply` is another."""
     kitchen.reply = prefers("good")
 
-    def judge_(rows, *, out="out", limit=None, progress=lambda stage, done, total: None, **settings):
+    def judge_(rows, *, out="out", limit=None, progress=lambda event: None, **settings):
         path = written(tmp_path / "hhh.jsonl", rows)
         config = HHHConfig("fake", **settings)
         return judge_hhh(path, config, out=tmp_path / out, limit=limit, batch_size=8, progress=progress)
@@ -159,8 +159,8 @@ def test_what_is_stopped_is_not_asked_again_and_ends_as_if_it_was_not(judge, tmp
     whole = judge(rows, out="whole")
     every, kitchen.models[:] = kitchen.asked, []
 
-    def stop(stage, done, total):
-        if done > 20:
+    def stop(event):
+        if event.done > 20:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

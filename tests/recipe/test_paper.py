@@ -13,7 +13,7 @@ from solon.runs import read_rows, read_summary
 
 def test_a_run_does_every_stage_of_the_paper_in_order(tmp_path, recipe, kitchen):
     told = []
-    run(recipe, out=tmp_path / "one", progress=lambda stage, done, total: told.append(stage))
+    run(recipe, out=tmp_path / "one", progress=lambda event: told.append(event.stage))
     folders = sorted(path.name for path in (tmp_path / "one").iterdir() if path.is_dir())
     assert folders == list(STAGES)
     assert [stage for stage in dict.fromkeys(told) if "/" not in stage] == list(STAGES[:6])
@@ -48,10 +48,10 @@ def test_the_oracle_says_what_revision_and_training_did(tmp_path, recipe, kitche
 def test_the_same_call_again_does_nothing(tmp_path, recipe, kitchen):
     run(recipe, out=tmp_path / "one")
     asked, told = kitchen.asked, set()
-    run(recipe, out=tmp_path / "one", progress=lambda stage, done, total: told.add(total))
+    run(recipe, out=tmp_path / "one", progress=lambda event: told.add(event.state))
     assert kitchen.asked == asked
     assert len(kitchen.trained) == 3
-    assert told == {0}
+    assert told == {"on file"}
 
 
 def test_a_run_stops_after_the_stage_it_was_told_and_goes_on_from_there(tmp_path, recipe, kitchen):
@@ -67,8 +67,8 @@ def test_what_is_stopped_in_the_middle_is_not_asked_again(tmp_path, recipe, kitc
     run(recipe, out=tmp_path / "whole", until="critique")
     whole, kitchen.models[:] = kitchen.asked, []
 
-    def stop(stage, done, total):
-        if done > 20:
+    def stop(event):
+        if event.done > 20:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ def test_time_that_is_over_stops_a_training_which_the_same_call_goes_on_with(tmp
     def training(*, out, progress):
         for step in range(len(steps) + 1, 4):
             steps.append(step)
-            progress(step, 3)
+            progress(step, 3, {})
         return {"steps": len(steps)}
 
     def call(budget):

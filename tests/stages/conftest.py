@@ -74,7 +74,7 @@ from solon.stages import finetune, preference_model, rl
 
 stage, step, given = pickle.load(open(sys.argv[1], "rb"))
 
-def die(done, total):
+def die(done, total, measures):
     if done == step:
         os.kill(os.getpid(), signal.SIGKILL)
 

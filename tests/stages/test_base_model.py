@@ -52,7 +52,7 @@ def row(i, **more):
     return {"id": f"r{i}", "prompt": PROMPT, "prompt_id": f"r{i}", "drop_reason": None, **more}
 
 
-def silent(done, total):
+def silent(done, total, measures):
     pass
 
 

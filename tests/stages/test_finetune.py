@@ -24,7 +24,7 @@ def row(i, *, kind="red-team", revisions=("first try", "sorry, no: ask them"), d
     }
 
 
-def train(out, model, rows=None, *, config=CONFIG, progress=lambda done, total: None):
+def train(out, model, rows=None, *, config=CONFIG, progress=lambda *told: None):
     return finetune(rows or [row(i) for i in range(4)], model=model, out=out, config=config, progress=progress)
 
 
@@ -66,10 +66,11 @@ def test_nothing_to_train_on_is_the_persons_mistake(tmp_path):
 @pytest.mark.slow
 def test_finetuning_leaves_a_model_its_summary_and_no_checkpoints(tmp_path, tiny_model, capfd):
     reported = []
-    summary = train(tmp_path / "out", tiny_model, progress=lambda done, total: reported.append((done, total)))
+    summary = train(tmp_path / "out", tiny_model, progress=lambda *told: reported.append(told))
 
     assert summary["texts"] == 8
-    assert reported == [(step, 6) for step in range(1, 7)]
+    losses = [{}, *({"loss": pytest.approx(entry["loss"])} for entry in summary["history"])]
+    assert reported == [(step, 6, losses[step - 1]) for step in range(1, 7)]  # of the step before
     assert [entry["step"] for entry in summary["history"]] == list(range(1, 7))
     assert summary["history"][-1]["loss"] < summary["history"][0]["loss"]
     assert json.loads(json.dumps(summary)) == summary

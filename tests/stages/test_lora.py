@@ -30,7 +30,7 @@ PAIRS = [
 ]  # fmt: skip
 
 
-def silent(done, total):
+def silent(done, total, measures):
     pass
 
 

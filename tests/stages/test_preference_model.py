@@ -47,7 +47,7 @@ def trainer_of(model, kind):
 
 
 def train(out, model, rows=ROWS, *, config=CONFIG):
-    return train_preference_model(rows, model=model, out=out, config=config, progress=lambda done, total: None)
+    return train_preference_model(rows, model=model, out=out, config=config, progress=lambda *told: None)
 
 
 def test_rows_are_held_out_by_their_prompt_alone():
@@ -231,7 +231,11 @@ def test_an_ensemble_is_of_ordinary_models_which_are_centred_and_combined(tmp_pa
 
     out, told = tmp_path / "out", []
     summary = train_preference_model(
-        ROWS, model=tiny_model, out=out, config=ENSEMBLE, progress=lambda done, total: told.append((done, total))
+        ROWS,
+        model=tiny_model,
+        out=out,
+        config=ENSEMBLE,
+        progress=lambda *at: told.append(at[:2]),
     )
     train(tmp_path / "alone", tiny_model)
     members = [out / "model" / f"member-{number}" / "model" for number in range(2)]
@@ -270,7 +274,7 @@ def test_a_killed_ensemble_goes_on_in_the_model_it_was_in(tmp_path, tiny_model, 
     assert not (out / "model").exists()
     told = []
     resumed = train_preference_model(
-        ROWS, model=tiny_model, out=out, config=ENSEMBLE, progress=lambda done, total: told.append(done)
+        ROWS, model=tiny_model, out=out, config=ENSEMBLE, progress=lambda done, total, measures: told.append(done)
     )
     assert told[0] == step
     assert {**resumed, "seconds": 0} == {**whole, "seconds": 0}
@@ -300,7 +304,7 @@ def test_a_judge_and_people_are_agreed_with_apart(tmp_path, tiny_model):
         model=tiny_model,
         out=tmp_path / "out",
         config=replace(CONFIG, human_ratio=1.0),
-        progress=lambda done, total: None,
+        progress=lambda *told: None,
         judge=oracle,
     )
     assert summary["sources"] == {

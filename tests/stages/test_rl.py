@@ -36,7 +36,7 @@ def judge(conversation, response):
     return Scores(request, "seen", behaviour, True, float((behaviour == "comply") == (request == "benign")))
 
 
-def train(out, policy, preference_model, *, config=CONFIG, judge=judge):
+def train(out, policy, preference_model, *, config=CONFIG, judge=judge, progress=lambda *told: None):
     return reinforce(
         PROMPTS,
         policy=policy,
@@ -44,7 +44,7 @@ def train(out, policy, preference_model, *, config=CONFIG, judge=judge):
         out=out,
         config=config,
         judge=judge,
-        progress=lambda done, total: None,
+        progress=progress,
     )
 
 
@@ -58,7 +58,7 @@ def preference_model(tmp_path_factory, tiny_model):
         for i in range(24)
     ]  # fmt: skip
     config = PreferenceModelConfig(epochs=4, batch_size=8, learning_rate=3e-3, threads=1)
-    train_preference_model(rows, model=tiny_model, out=out, config=config, progress=lambda done, total: None)
+    train_preference_model(rows, model=tiny_model, out=out, config=config, progress=lambda *told: None)
     return out / "model"
 
 
@@ -109,7 +109,13 @@ def test_each_pass_over_the_prompts_meets_each_of_them_in_an_order_of_its_own():
 def test_what_cannot_work_is_the_persons_mistake(tmp_path, prompts, config, says):
     with pytest.raises(UsageError, match=says):
         reinforce(
-            prompts, policy="", preference_model="", out=tmp_path, config=config, judge=None, progress=lambda d, n: None
+            prompts,
+            policy="",
+            preference_model="",
+            out=tmp_path,
+            config=config,
+            judge=None,
+            progress=lambda *told: None,
         )
 
 
@@ -153,12 +159,14 @@ def test_an_ensemble_of_equals_rewards_as_one_of_them_does_and_is_sure(tmp_path,
 
 @pytest.mark.slow
 def test_a_judge_watches_and_does_not_meddle(tmp_path, tiny_model, preference_model):
-    watched = train(tmp_path / "watched", tiny_model, preference_model)
+    told = []
+    watched = train(tmp_path / "watched", tiny_model, preference_model, progress=lambda *step: told.append(step[2]))
     alone = train(tmp_path / "alone", tiny_model, preference_model, judge=None)
     name = "model/model.safetensors"
     assert (tmp_path / "watched" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
     assert all(not math.isnan(entry["oracle_score"]) for entry in watched["history"])
     assert all(entry["oracle_score"] is None for entry in alone["history"])
+    assert told == [{}, *({"reward": pytest.approx(entry["reward"])} for entry in watched["history"][:-1])]
 
 
 @pytest.mark.slow

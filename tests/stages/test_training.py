@@ -31,7 +31,7 @@ class Stopped(Exception):
 
 
 def train(out, model, *, config=CONFIG, stop_at=None):
-    def progress(done, total):
+    def progress(done, total, measures):
         if done == stop_at:
             raise Stopped
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from solon import recipe as recipes
 from solon.cli import terminal
+from solon.cli.progress import progress
 from solon.constitution import load as constitutions
 from solon.errors import UsageError
 from solon.evaluate import audit
@@ -32,6 +33,7 @@ def audit_model(
     n: int,
     config: LabelConfig,
     out: Path | None,
+    shown: str,
     as_json: bool,
 ) -> None:
     """Audit a model in a folder of its own, where it can be gone on with; exit code 4 where it fails."""
@@ -44,8 +46,8 @@ def audit_model(
     print(f"Folder: {out}", file=sys.stderr)
     with open_run(out, files={"constitution.yaml": constitutions.text_of(constitution)}) as run:
         helper = recipes.Helper(named(model), ModelOptions())
-        with terminal.progress() as progress:
-            rows = ask(run, auditing.FOLDER, asked, helper=helper, progress=progress)
+        with progress(shown) as tell:
+            rows = ask(run, auditing.FOLDER, asked, helper=helper, progress=tell)
     found = audit.findings(rows)
     failed = audit.failed(found)
     then = f"solon show {out} audit" if failed else "solon run RECIPE --set audit.require=true"

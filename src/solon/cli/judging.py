@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from solon.cli import terminal
+from solon.cli.progress import progress
 from solon.constitution import load as constitutions
 from solon.evaluate.agreement import agreement
 from solon.recipe import hhh
@@ -40,13 +41,20 @@ CHANCE = {"accuracy": 0.5, "log_loss": log(2), "share_a": 0.5}
 
 
 def judge_hhh(
-    file: str, config: HHHConfig, *, out: Path | None, limit: int | None, batch_size: int, as_json: bool
+    file: str,
+    config: HHHConfig,
+    *,
+    out: Path | None,
+    limit: int | None,
+    batch_size: int,
+    shown: str,
+    as_json: bool,
 ) -> None:
     """Ask a model about comparisons whose answer is known, and print what came of it."""
     out = out or _default_out(file, config, limit)
     print(visible(f"Folder: {out}"), file=sys.stderr)
-    with terminal.progress() as progress:
-        summary = hhh.judge_hhh(file, config, out=out, limit=limit, batch_size=batch_size, progress=progress)
+    with progress(shown) as tell:
+        summary = hhh.judge_hhh(file, config, out=out, limit=limit, batch_size=batch_size, progress=tell)
     table = out / hhh.STAGE
     has_both = summary["figures"]["consistency"]["n"] > 0
     following = shlex.join(
@@ -64,9 +72,9 @@ def judge_hhh(
     print(f"Items that were asked about: {summary['rows']}, of {beside['contexts']} contexts")
     for state, many in summary["states"]["rows"].items():
         print(f"  {state}: {many}")
-    shown, share = (len(summary["excluded"][key]) for key in ("shown", "share"))
-    if shown or share:
-        print(f"Not asked: {shown} that stand among the examples, {share} that share a context with one")
+    given, share = (len(summary["excluded"][key]) for key in ("shown", "share"))
+    if given or share:
+        print(f"Not asked: {given} that stand among the examples, {share} that share a context with one")
     print(visible(f"Written: {table}"))
     print(visible(f"Next: {following}"))
 

@@ -8,12 +8,22 @@ from dataclasses import asdict
 import typer
 
 from solon import recipe as recipes
+from solon.chains import Asked, Generate
 from solon.constitution import load as constitutions
 from solon.constitution.finding import Finding
 from solon.constitution.json_schema import FILE, json_schema
 from solon.constitution.lint import Room, lint
 from solon.constitution.schema import Constitution
+from solon.errors import ModelError
+from solon.models.load import is_server, parse
+from solon.models.openai import OpenAI
+from solon.prompts.longest import longest
+from solon.recipe.named_model import ModelOptions, named
 from solon.recipe.prompt_file import read_prompts
+from solon.records import user
+
+UNKNOWN = "how long prompts are for it cannot be known: its server tells no context, or counts no tokens at /tokenize"
+UNKNOWN_FIX = "name the same model as a folder or a name on the Hugging Face Hub, of which the tokenizer is enough"
 
 
 def print_findings(name: str, *, model: str | None, eval_prompts: str | None, as_json: bool) -> None:
@@ -22,6 +32,8 @@ def print_findings(name: str, *, model: str | None, eval_prompts: str | None, as
     evaluated = read_prompts(eval_prompts, kind="red-team").prompts if eval_prompts else []
     room = _room(constitution, model) if model else None
     findings = lint(constitution, eval_prompts=[prompt["prompt"] for prompt in evaluated], room=room)
+    if model and room is None:
+        findings.append(Finding("warning", model, UNKNOWN, UNKNOWN_FIX))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -44,10 +56,23 @@ def print_schema() -> None:
     print(f"Next: solon init, which writes it to {FILE}", file=sys.stderr)
 
 
-def _room(constitution: Constitution, model: str) -> Room:
-    from solon.models.load import parse
+def _room(constitution: Constitution, model: str) -> Room | None:
+    """What prompts take of a model; None where its server does not say."""
+    if is_server(model):
+        server = recipes.Helper(named(model), ModelOptions()).model
+        assert isinstance(server, OpenAI)
+        context = server.probed.context
+        if context is None or server.count([Generate([user("Hello?")])]) is None:
+            return None
+        return Room(context, longest(constitution, count=lambda asked: _tokens(server, asked), forms=[server.form]))
     from solon.models.tokens import tokens_of  # transformers takes seconds to import
-    from solon.prompts.longest import longest
 
     tokens = tokens_of(parse(recipes.model_name(model)))
     return Room(tokens.context, longest(constitution, count=tokens.count, forms=tokens.forms))
+
+
+def _tokens(server: OpenAI, asked: Asked) -> int:
+    counts = server.count([Generate(asked)])
+    if counts is None:
+        raise ModelError(f"{server.client.url} has counted tokens, and does so no more; try again")
+    return counts[0]

@@ -13,6 +13,7 @@ from rich.text import Text
 from solon import recipe as recipes
 from solon.cli import terminal
 from solon.cli.auditing import findings_table
+from solon.cli.estimating import estimates_notes, estimates_table
 from solon.cli.linting import one_line
 from solon.cli.running import Order, default_out, not_words, wanted
 from solon.cli.trace import show_trace
@@ -25,6 +26,7 @@ from solon.errors import UsageError
 from solon.evaluate import audit
 from solon.recipe import STAGES, serving, stage_named
 from solon.recipe.auditing import FOLDER
+from solon.recipe.estimate import estimates
 from solon.report.read import constitution_files
 from solon.report.text import visible
 from solon.runs import read_rows, read_summary, unless_run
@@ -47,8 +49,8 @@ def write_beginnings(folder: Path) -> None:
     print(f"Next: change {constitution.name}, then type: solon run {recipe}")
 
 
-def check_recipe(order: Order, *, as_json: bool) -> None:
-    """Say what a run would do."""
+def check_recipe(order: Order, *, asks: int | None, as_json: bool) -> None:
+    """Say what a run would do, and what it would take."""
     recipe = wanted(order)
     constitution = constitutions.load(recipe.constitution)
     recipes.unless_able(constitution, recipe, until=order.until)
@@ -80,16 +82,20 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
         findings += lint(each, stages=stages, eval_prompts=measured)
     findings += not_words(recipe, constitution)
     findings += [Finding("warning", *warning) for warning in serving.warnings(recipe, servers)]
-    for model, found in engines.items():
-        findings += [Finding("warning", model.name, message, fix) for message, fix in found.warnings()]
+    for model, able in engines.items():
+        findings += [Finding("warning", model.name, message, fix) for message, fix in able.warnings()]
+    if asks is not None:
+        print(f"Asking about the first {asks} prompts of each kind", file=sys.stderr)
+    found = estimates(recipe, inputs, last=last, out=out, servers=servers, asks=asks)
     if as_json:
         print(
             json.dumps(
                 {
                     **told,
                     "sources": inputs.notes,
-                    "servers": {str(model): found.told() for model, found in abilities.items()},
+                    "servers": {str(model): able.told() for model, able in abilities.items()},
                     "findings": [asdict(finding) for finding in findings],
+                    "estimates": [asdict(estimate) for estimate in found],
                     "next": order.command,
                 },
                 indent=2,
@@ -101,11 +107,14 @@ def check_recipe(order: Order, *, as_json: bool) -> None:
     for source, notes in inputs.notes.items():
         for note, many in notes.items():
             print(visible(f"{source}: {note}: {many}"))
-    for model, found in abilities.items():
-        for ability, how in found.told().items():
+    for model, able in abilities.items():
+        for ability, how in able.told().items():
             print(f"{model}: {ability}: {how}")
     for finding in findings:
         print(visible(one_line(finding)))
+    if found:
+        terminal.console().print(estimates_table(found))
+        print("\n".join(estimates_notes(found, asks=asks)))
     print(f"Next: {order.command}")
 
 

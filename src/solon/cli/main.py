@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import warnings
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -68,6 +69,19 @@ Launcher = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+
+
+class Shown(StrEnum):
+    """How progress is shown."""
+
+    auto = "auto"
+    bars = "bars"
+    plain = "plain"
+    json = "json"
+    none = "none"
+
+
+Progress = Annotated[Shown, typer.Option(help="On stderr. auto: bars on a terminal, else a plain line every 30 s.")]
 Named = Annotated[str | None, typer.Argument(metavar="NAME|FILE", help="A built-in's name or a YAML file.")]
 
 QUIET = {
@@ -106,13 +120,15 @@ def demo(
     limit: Limit = None,
     max_tokens_total: MaxTokens = None,
     max_time: MaxTime = None,
+    progress: Progress = Shown.auto,
     as_json: Json = False,
 ) -> None:
     """Do the whole paper on the sandbox: minutes on a laptop, and nothing to download."""
     from solon.cli.running import Order, do
 
     given = tuple(settings or ())
-    do(Order("demo", constitution, seed, out, given, until, limit, max_tokens_total, max_time), as_json=as_json)
+    order = Order("demo", constitution, seed, out, given, until, limit, max_tokens_total, max_time)
+    do(order, shown=progress, as_json=as_json)
 
 
 @app.command()
@@ -134,6 +150,7 @@ def run(
     gpus_per_worker: GpusPerWorker = None,
     worker_rows: WorkerRows = 32,
     launcher: Launcher = None,
+    progress: Progress = Shown.auto,
     as_json: Json = False,
 ) -> None:
     """Do the whole paper as a recipe says. The same command goes on where it was stopped."""
@@ -145,7 +162,7 @@ def run(
     cluster = None if ray is None else Cluster(ray, workers, gpus_per_worker, worker_rows)
     given = tuple(settings or ())
     order = Order(recipe, constitution, seed, out, given, until, limit, max_tokens_total, max_time, cluster, launcher)
-    do(order, as_json=as_json)
+    do(order, shown=progress, as_json=as_json)
 
 
 @app.command()
@@ -165,14 +182,17 @@ def check(
     settings: Settings = None,
     until: Until = None,
     limit: Limit = None,
+    ask: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Estimate by asking about the first N prompts of each kind.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read a recipe, its constitution and its prompts, and say what a run would do; nothing is run or written."""
+    """Read a recipe, its constitution and prompts, and say what a run would do and take; nothing is run or written."""
     from solon.cli.looking import check_recipe
     from solon.cli.running import Order
 
     order = Order(recipe, constitution, settings=tuple(settings or ()), until=until, limit=limit)
-    check_recipe(order, as_json=as_json)
+    check_recipe(order, asks=ask, as_json=as_json)
 
 
 @app.command()
@@ -304,6 +324,7 @@ def audit_judge(
     votes: Annotated[int | None, typer.Option(min=1, help="Count so many sampled answers.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
     out: Annotated[Path | None, typer.Option(help="The folder. Default: runs/audit-MODEL-CONSTITUTION.")] = None,
+    progress: Progress = Shown.auto,
     as_json: Json = False,
 ) -> None:
     """Ask a feedback model about pairs that are known or made to be worse, and say what it falls for."""
@@ -311,7 +332,9 @@ def audit_judge(
     from solon.stages.label import LabelConfig
 
     config = LabelConfig(chain_of_thought=chain_of_thought, votes=votes, seed=seed)
-    audit_model(model, constitution=constitution, pairs=pairs, n=n, config=config, out=out, as_json=as_json)
+    audit_model(
+        model, constitution=constitution, pairs=pairs, n=n, config=config, out=out, shown=progress, as_json=as_json
+    )
 
 
 @judge_app.command()
@@ -332,6 +355,7 @@ def hhh(
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Draws the orders, principles and reasonings.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Questions computed together.")] = 32,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Default: runs/judge-…, by what is asked.")] = None,
+    progress: Progress = Shown.auto,
     as_json: Json = False,
 ) -> None:
     """Ask a feedback model about comparisons whose answer is known. The same command goes on where it was stopped."""
@@ -339,7 +363,7 @@ def hhh(
     from solon.recipe.hhh import HHHConfig
 
     config = HHHConfig(model, constitution, few_shot, chain_of_thought, samples, not one_order, seed)
-    judge_hhh(file, config, out=out, limit=limit, batch_size=batch_size, as_json=as_json)
+    judge_hhh(file, config, out=out, limit=limit, batch_size=batch_size, shown=progress, as_json=as_json)
 
 
 @judge_app.command()
@@ -362,15 +386,23 @@ def agreement(
 def build(
     out: Annotated[Path, typer.Option(help="The folder for the model.")] = Path("sandbox-model"),
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    progress: Progress = Shown.auto,
 ) -> None:
     """Train the sandbox's language model anew; the same command goes on where it was stopped."""
-    from solon.cli import terminal
+    from solon.cli.progress import progress as shown
+    from solon.recipe.progress import Event
     from solon.sandbox.build import BuildConfig
     from solon.sandbox.build import build as train
 
     config = BuildConfig(seed=seed)
-    with terminal.progress() as progress:
-        train(out, config, report=lambda step, losses: progress("sandbox", step, config.steps))
+    with shown(progress) as tell:
+
+        def report(step: int, losses: dict[str, float]) -> None:
+            tell(Event("sandbox", "goes on", "steps", done=step, total=config.steps, measures=losses))
+
+        tell(Event("sandbox", "begins", "steps", total=config.steps))
+        train(out, config, report=report)
+        tell(Event("sandbox", "ends", "steps", done=config.steps, total=config.steps))
     print(f"The model: {out}")
     print(f"Next: solon demo --set helpful_model={out} --set feedback_model={out}")
 

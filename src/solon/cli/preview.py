@@ -13,7 +13,7 @@ from solon.cli import terminal
 from solon.cli.running import Order, wanted
 from solon.constitution import load as constitutions
 from solon.models.base import Model, Server
-from solon.models.drivers import Answered, drive
+from solon.models.drivers import Heard, drive
 from solon.recipe import serving
 from solon.records import Revision
 from solon.report.text import visible
@@ -66,7 +66,7 @@ def _show_learned(rows: Sequence[Revision], base_model: str, config: FinetuneCon
 
 
 def _ask(chains: Sequence[tuple[str, Chain[Any]]], model: Model | Server, console: Console) -> list[Any]:
-    heard = _Heard()
+    heard = Heard()
     rows = drive(chains, model, journal=heard)
     for id, _ in chains:
         for answered in sorted((each for each in heard.all if each.row == id), key=lambda each: each.turn):
@@ -76,20 +76,6 @@ def _ask(chains: Sequence[tuple[str, Chain[Any]]], model: Model | Server, consol
         if (reason := rows[id]["drop_reason"]) is not None:
             console.print(Text(visible(f"Dropped: {reason}"), style="red"))
     return [rows[id] for id, _ in chains]
-
-
-class _Heard:
-    """A journal that remembers for the length of a preview."""
-
-    def __init__(self) -> None:
-        self.all: list[Answered] = []
-
-    def recall(self, row: str, turn: int, request: Request) -> Reply | None:
-        """Nothing is on file."""
-
-    def keep(self, batch: Sequence[Answered]) -> None:
-        """Remember."""
-        self.all.extend(batch)
 
 
 def _said(request: Request, reply: Reply) -> str:

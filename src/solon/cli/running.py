@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from solon import recipe as recipes
 from solon import report
 from solon.cli import terminal
+from solon.cli.progress import progress
 from solon.cli.trace import most_telling, show_trace
 from solon.constitution import load as constitutions
 from solon.constitution.finding import Finding
@@ -65,7 +66,7 @@ class Order:
         yield "launcher", self.launcher
 
 
-def do(order: Order, *, as_json: bool) -> None:
+def do(order: Order, *, shown: str, as_json: bool) -> None:
     """Do what was ordered, and print what came of it."""
     recipe = wanted(order)
     out = order.out or default_out(order, recipe)
@@ -73,14 +74,14 @@ def do(order: Order, *, as_json: bool) -> None:
     for finding in not_words(recipe, constitutions.load(recipe.constitution)):
         _warn(f"{finding.where}: {finding.message}; {finding.fix}")
     budget = recipes.Budget(order.max_tokens_total, order.max_time)
-    with terminal.progress() as progress:
+    with progress(shown) as tell:
         recipes.run(
             recipe,
             out=out,
             until=order.until,
             limit=order.limit,
             budget=budget,
-            progress=progress,
+            progress=tell,
             warn=_warn,
             cluster=order.cluster and replace(order.cluster, warn=_warn),
             launcher=order.launcher,

@@ -1,24 +1,16 @@
-"""What a person sees of a run on a terminal: progress on stderr, tables on stdout."""
+"""What a person sees of a run on a terminal when it is done: tables, on stdout."""
 
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as TimeLeft
 from rich.table import Table
 from rich.text import Text
 
 from solon.report.read import Metrics
 from solon.report.tables import TITLES, FlawRow, flaw_rows, metric_rows, models_in_order, states
 from solon.report.text import visible
-
-Report = Callable[[str, int, int], None]
-
-SECONDS_BETWEEN_LINES = 10.0
 
 
 def console() -> Console:
@@ -29,49 +21,6 @@ def console() -> Console:
 def has_colours(console: Console) -> bool:
     """Whether what is coloured can be told from what is not; where NO_COLOR is set it cannot."""
     return console.color_system is not None and not console.no_color
-
-
-@contextmanager
-def progress() -> Iterator[Report]:
-    """Report progress: a bar for each stage where stderr is a terminal, else a plain line now and then."""
-    if sys.stderr.isatty():
-        with _bars() as report:
-            yield report
-    else:
-        yield _lines()
-
-
-@contextmanager
-def _bars() -> Iterator[Report]:
-    columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeLeft())
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage if total else f"{stage} (on file)", total=total or 1)
-            bars.update(tasks[stage], completed=done if total else 1, total=total or 1)
-
-        yield report
-
-
-def _lines() -> Report:
-    began: dict[str, tuple[float, int]] = {}
-    told: dict[str, tuple[float, int]] = {}
-
-    def report(stage: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        start, first = began.setdefault(stage, (now, done))
-        last, before = told.get(stage, (0.0, -1))
-        if done == before or (stage in told and done < total and now - last < SECONDS_BETWEEN_LINES):
-            return
-        told[stage] = (now, done)
-        is_measured = first < done < total and now - start > 1
-        left = f", about {(now - start) / (done - first) * (total - done):.0f} s left" if is_measured else ""
-        what = "on file already" if not total else f"{done} of {total}{left}" if done else "begins"
-        print(f"{stage}: {what}", file=sys.stderr, flush=True)
-
-    return report
 
 
 def stages_table(summaries: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -6,7 +6,7 @@ What it can do is asked of it first (`probe`), since servers take what they do n
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from types import TracebackType
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from solon import prompts
 from solon.chains import Choose, Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
-from solon.models.client import KNOCK_SECONDS, Client, GaveUp, Pace
+from solon.models.client import KNOCK_SECONDS, Again, Client, GaveUp, Pace
 from solon.models.completions import as_text, read, request_of
 from solon.models.naming import option_ids
 from solon.models.probe import Probed, probe
@@ -27,6 +27,10 @@ from solon.records import user
 CONCURRENCY = 64
 KNOCK = Generate([user("Hello?")], Sampling(max_tokens=16))
 """What a server is asked that could not answer something else, to find out which of the two is the cause."""
+READ = ("model", "prompt", "messages", "add_generation_prompt", "continue_final_message", "chat_template_kwargs")
+"""The fields of a question that decide which tokens its prompt has."""
+TOKENIZED = 32
+"""Prompts whose tokens are counted at once."""
 
 
 def load(
@@ -125,6 +129,24 @@ class OpenAI:
         turns = "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in body["messages"])
         return turns + (" …" if "continue_final_message" in body else "")
 
+    def count(self, requests: Sequence[Request]) -> list[int] | None:
+        """Tokens of each prompt by the server's `/tokenize`, which is vLLM's and beside `/v1`; None without one."""
+        bodies = [{key: value for key, value in self._request(each)[1].items() if key in READ} for each in requests]
+
+        async def ask() -> list[int] | None:
+            root = Client(self.client.url.removesuffix("/v1"), width=Width(TOKENIZED), key_env=self.client.key_env)
+            async with root as client:
+                counts: list[int] = []
+                while len(counts) < len(bodies):
+                    some = bodies[len(counts) :][: TOKENIZED if counts else 1]  # at first one, to see if it is there
+                    for found in await asyncio.gather(*(client.once("/tokenize", each, _counted) for each in some)):
+                        if found is None:
+                            return None
+                        counts.append(found)
+                return counts
+
+        return asyncio.run(ask())
+
     async def answer(self, request: Request) -> Reply:
         """Ask; a question that fails again and again costs its row if the server answers another one.
 
@@ -170,3 +192,8 @@ class OpenAI:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.client.__aexit__(kind, error, trace)
+
+
+def _counted(data: Any) -> int | Again:
+    many = data.get("count") if isinstance(data, dict) else None
+    return many if isinstance(many, int) and not isinstance(many, bool) and many > 0 else Again("no count of tokens")

@@ -64,11 +64,12 @@ def spread(
     identity: Mapping[str, Any],
     group: int | None,
     journal: Journal,
+    ended: Callable[[str, T], None] = lambda row, made: None,
 ) -> dict[str, T]:
     """Drive a chain for each row on the cluster; what they end with, by the ids of the rows.
 
     `identity` is what every worker's model must say that it is. `group` is that of `in_rounds` for a model that is
-    loaded, None for a server.
+    loaded, None for a server. `ended` is told of each row that has come to its end.
 
     Raises:
         UsageError: a worker's model is another one, or cannot be loaded.
@@ -77,13 +78,19 @@ def spread(
     """
     found: dict[str, T] = {}
     units: list[_Unit] = []
+
+    def note(rows: Mapping[str, T]) -> None:
+        for row in rows.keys() - found.keys():
+            ended(row, rows[row])
+        found.update(rows)
+
     rows = iter(rows)
     while members := list(islice(rows, group or place.cluster.rows)):
-        ended, replies = _replayed(members, make, journal)
-        found |= ended
+        on_file, replies = _replayed(members, make, journal)
+        note(on_file)
         if group is None:  # rows that ask a server do not need those beside them
-            members = [row for row in members if row["id"] not in ended]
-        if not ended.keys() >= {row["id"] for row in members}:
+            members = [row for row in members if row["id"] not in on_file]
+        if not on_file.keys() >= {row["id"] for row in members}:
             units.append(_Unit(members, replies))
     if not units:
         return found
@@ -95,7 +102,7 @@ def spread(
                 journal.keep(batch)
             except Stopped as stopped:
                 halted = stopped
-        found |= returned.ended
+        note(returned.ended)
         halted = halted or returned.error
         if halted:
             gate.close.remote()

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from transformers import AutoConfig, AutoTokenizer
 
 from solon import prompts
@@ -23,7 +25,8 @@ class Tokens:
     """Tokens that prompt and answer may have together."""
     forms: tuple[FormName, ...]
     """How it can be asked."""
-    count: Callable[[Asked], int]
+    count: Callable[..., int]
+    """Called with what is asked and, if there is one, the prefill."""
 
 
 def tokens_of(spec: ModelSpec) -> Tokens:
@@ -37,7 +40,7 @@ def tokens_of(spec: ModelSpec) -> Tokens:
     if context is None:
         raise UsageError(f"{spec.name} does not say in its config how many tokens it takes; give another model")
     forms: tuple[FormName, ...] = ("transcript",) if tokenizer.chat_template is None else ("chat", "transcript")
-    return Tokens(context, forms, lambda asked: len(encode(tokenizer, asked)))
+    return Tokens(context, forms, partial(_count, tokenizer))
 
 
 def chat_tokenizer(name: Path | str) -> Any:
@@ -88,6 +91,13 @@ def encode(tokenizer: Any, asked: Asked, prefill: str = "", *, takes_system: boo
         return_dict=False,
     )
     return ids
+
+
+def _count(tokenizer: Any, asked: Asked, prefill: str = "") -> int:
+    try:
+        return len(encode(tokenizer, asked, prefill))
+    except (ValueError, jinja2.TemplateError):  # most often since it takes no system prompt
+        return len(encode(tokenizer, asked, prefill, takes_system=False))
 
 
 def _loaded(kind: Any, name: Path | str) -> Any:

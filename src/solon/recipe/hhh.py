@@ -25,7 +25,8 @@ from solon.errors import UsageError
 from solon.evaluate.agreement import Told, known_answers
 from solon.recipe.hhh_file import Item, read_items
 from solon.recipe.named_model import ModelOptions, named
-from solon.recipe.work import Asking, Helper, Progress, ask, told_of
+from solon.recipe.progress import Progress
+from solon.recipe.work import Asking, Helper, ask, told_of
 from solon.records import Comparison, Conversation, rng
 from solon.runs import open_run, read_summary
 from solon.stages import ensemble

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -51,9 +51,9 @@ def _train(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     config = TypeAdapter(get_type_hints(train)["config"]).validate_python(job["config"])
     with (folder / "progress").open("a", buffering=1) as told:
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, measures: Mapping[str, float]) -> None:
             if ranks.is_main():
-                told.write(f"{done} {total}\n")
+                told.write(json.dumps([done, total, dict(measures)]) + "\n")
 
         return train(job["rows"], out=Path(job["out"]), config=config, progress=progress, **given)
 

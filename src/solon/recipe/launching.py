@@ -48,7 +48,7 @@ def tried(launcher: str) -> Launched:
         ModelError: it ends with an error.
     """
     with TemporaryDirectory() as folder:
-        found = _done(launcher, {}, folder=Path(folder) / "launch", progress=lambda done, total: None)
+        found = _done(launcher, {}, folder=Path(folder) / "launch", progress=lambda done, total, measures: None)
     return Launched(**found)
 
 
@@ -107,8 +107,7 @@ def _done(launcher: str, job: Mapping[str, Any], *, folder: Path, progress: trai
             time.sleep(POLL_SECONDS)
             ended = process.poll() is not None  # what was told before that is read after it
             for line in told:
-                done, total = line.split()
-                progress(int(done), int(total))
+                progress(*json.loads(line))
     for path in folder.glob("error-*.json"):
         kind, message = json.loads(path.read_text())
         raise {"UsageError": UsageError, "ModelError": ModelError}[kind](message)

@@ -10,6 +10,7 @@ from solon.errors import UsageError
 from solon.models import load as models
 from solon.models.base import ModelSpec
 from solon.prompts import FormChoice
+from solon.recipe.price import Price
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -56,6 +57,10 @@ class ModelOptions(BaseModel):
     (and port): {api.example.com: EXAMPLE_KEY}. The others are then sent none."""
     extra_body: Mapping[str, Any] = Field(default_factory=dict)
     """More fields of each question, e.g. {chat_template_kwargs: {enable_thinking: false}}."""
+
+    price: Mapping[str, Price] = Field(default_factory=dict)
+    """US dollars for a million tokens, by a model's name on its server: {my-model: {prompt: 0.15, completion: 0.60}}.
+    By it the cost is told; nothing else depends on it."""
 
 
 class NamedModel(ModelOptions):

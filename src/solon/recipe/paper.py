@@ -24,8 +24,9 @@ from solon.recipe import auditing, launching, serving
 from solon.recipe.comparing import judges_of, label_pairs, pair_up, unless_comparable
 from solon.recipe.inputs import judge_of, read_inputs, trained_model, unless_trainable
 from solon.recipe.named_model import NamedModel, named
+from solon.recipe.progress import Progress, unheard
 from solon.recipe.schema import Recipe, copies_of, settled, to_yaml
-from solon.recipe.work import UNBOUNDED, Asking, Budget, Progress, Table, digest, told_of, weights
+from solon.recipe.work import UNBOUNDED, Asking, Budget, Table, digest, told_of
 from solon.records import Comparison, Judge, Response, Revision
 from solon.runs import open_run
 from solon.runs.files import pretty, write_whole
@@ -48,7 +49,7 @@ def run(
     until: str | None = None,
     limit: int | None = None,
     budget: Budget = UNBOUNDED,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = unheard,
     warn: Callable[[str], None] = lambda warning: None,
     cluster: Cluster | None = None,
     launcher: str | None = None,
@@ -76,7 +77,7 @@ def run(
     files = {"recipe.yaml": to_yaml(recipe, folder=out), **copies}
     with open_run(out, files=files) as folder:
         table = Table(settled(recipe), constitution, inputs, folder, progress, budget, servers, cluster, launcher)
-        for done in _paper(table):
+        for done in in_order(table):
             if done == last:
                 break
 
@@ -104,6 +105,7 @@ def unless_able(constitution: Constitution, recipe: Recipe, *, until: str | None
     last = stage_named(until) if until else STAGES[-1]
     serving.unless_trained_here(recipe, trains=last >= "02-finetune")
     serving.unless_found(recipe)
+    serving.unless_priced(recipe)
     where = f"the constitution {recipe.constitution}"
     if not constitution.for_revision:
         raise UsageError(f"{where} has no principle with a revision_request, which 01-critique needs; add one")
@@ -139,7 +141,7 @@ def _unless_shared(recipe: Recipe, launcher: str, *, last: str, out: Path, warn:
     launching.unless_shared(recipe, launched, stages=to_train)
 
 
-def _paper(table: Table) -> Iterator[str]:
+def in_order(table: Table) -> Iterator[str]:
     """Do one step after another; yield the name of each when it is complete."""
     recipe = table.recipe
     base_model = trained_model(recipe)
@@ -179,7 +181,7 @@ def _supervised(
     sl_cai = table.train(
         "02-finetune",
         partial(finetune, revisions, model=base_model, config=recipe.finetune),
-        settings={"config": asdict(recipe.finetune), "model": weights(base_model), "input": digest(revisions)},
+        settings={"config": asdict(recipe.finetune), "model": table.weights(base_model), "input": digest(revisions)},
     )
     yield "02-finetune"
     return revisions, sl_cai
@@ -195,7 +197,7 @@ def _reinforced(
         partial(train_preference_model, comparisons, model=base_model, config=recipe.preference_model, judge=judge),
         settings={
             "config": asdict(recipe.preference_model),
-            "model": weights(base_model),
+            "model": table.weights(base_model),
             "input": digest(comparisons),
         },
     )
@@ -207,8 +209,8 @@ def _reinforced(
         partial(reinforce, prompts, policy=sl_cai, preference_model=preference_model, config=recipe.rl, judge=judge),
         settings={
             "config": asdict(recipe.rl),
-            "policy": weights(sl_cai),
-            "preference_model": weights(preference_model),
+            "policy": table.weights(sl_cai),
+            "preference_model": table.weights(preference_model),
             "input": digest(prompts),
         },
     )

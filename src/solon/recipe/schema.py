@@ -33,7 +33,7 @@ BUILT_IN = ("demo",)
 SOURCES = ("prompts", "helpful_prompts", "eval_prompts", "human_comparisons", "audit_pairs")
 MODELS = ("helpful_model", "base_model", "pairs_model", "feedback_model")
 LABELLED_BY = ("feedback_constitution", "helpful_constitution")
-REACHING = {"concurrency", "timeout", "api_key_env", "gpu_memory_utilization"}
+REACHING = {"concurrency", "timeout", "api_key_env", "gpu_memory_utilization", "price"}
 SECTIONS = ("audit", "critique", "finetune", "pairs", "label", "preference_model", "rl", "evaluate")
 
 Name = Annotated[str, Field(min_length=1)]

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from solon.constitution.validate import nearest
 from solon.errors import UsageError
 from solon.models import openai, own
 from solon.models.cluster import Cluster
@@ -39,6 +40,22 @@ def untrainable(model: NamedModel) -> str | None:
     return (
         "training begins with a whole model, without an adapter: merge it (docs/models.md)" if model.adapter else None
     )
+
+
+def unless_priced(recipe: Recipe) -> None:
+    """Say at once that a price is given for a model that the recipe does not have on a server.
+
+    Raises:
+        UsageError: which, and what it may mean.
+    """
+    known = [openai.parts(parse(name).name)[1] for name in _names(recipe) if is_server(name)]
+    for name in recipe.models.price:
+        if name not in known:
+            close = nearest(name, known) or ";"
+            raise UsageError(
+                f"models.price names {name}, and the recipe has no model on a server that is called so{close} give "
+                "the name that stands behind the #"
+            )
 
 
 def asked(recipe: Recipe, *, last: str, out: Path, cluster: Cluster | None = None) -> dict[NamedModel, Helper]:
@@ -127,9 +144,14 @@ def unless_found(recipe: Recipe) -> None:
 
 
 def _own(recipe: Recipe) -> list[str]:
+    return [name for name in _names(recipe) if parse(name).backend == "own"]
+
+
+def _names(recipe: Recipe) -> list[str]:
+    """The models that a recipe names, each once."""
     given = (getattr(recipe, key) or () for key in MODELS)
     models = [model for each in given for model in (each if isinstance(each, tuple) else (each,))]
-    return list(dict.fromkeys(model.name for model in models if parse(model.name).backend == "own"))
+    return list(dict.fromkeys(model.name for model in models))
 
 
 def _unless_choosing(name: str, probed: Probed) -> None:

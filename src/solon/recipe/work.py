@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from solon import prompts
-from solon.chains import Chain, Reply, Request
+from solon.chains import Chain
 from solon.constitution.schema import Constitution, Principle
 from solon.errors import Stopped
 from solon.models import load as models
 from solon.models.base import Model, ModelSpec, Server
 from solon.models.cluster import Cluster, Place, placed, shared
-from solon.models.drivers import Answered, Journal, drive
+from solon.models.drivers import drive
 from solon.models.openai import CONCURRENCY
 from solon.models.spread import Load, identity, spread
 from solon.prompts import FormName
 from solon.recipe.inputs import Inputs, model_name
 from solon.recipe.launching import launch
 from solon.recipe.named_model import ModelOptions, NamedModel
+from solon.recipe.price import Price, price_of
+from solon.recipe.progress import Counted, Event, Progress
 from solon.recipe.schema import Recipe
 from solon.runs import Run, Stage
 
-Progress = Callable[[str, int, int], None]
-"""Called with a stage's name and how much of how much is done; 0 as it begins, 0 of 0 where it was complete already."""
 Row = Mapping[str, Any]
 
 
@@ -52,14 +52,31 @@ class Helper:
         known = {key: value for key, value in self._told.items() if key != "name" or not folder.is_dir()}
         return known if self.is_server else {**known, "group": self.options.group}
 
-    def drive(self, rows: Sequence[Row], make: Callable[[Row], Chain[Any]], *, journal: Journal) -> dict[str, Any]:
+    def drive(self, rows: Sequence[Row], make: Callable[[Row], Chain[Any]], *, counted: Counted) -> dict[str, Any]:
         """Drive the chain that `make` makes of each row; what they end with, by the ids of the rows."""
         if self._place is None:
-            chains = ((row["id"], make(row)) for row in rows)
-            return drive(chains, self.model, journal=journal, group=self.options.group)
+            chains = ((row["id"], counted.to_its_end(row["id"], make(row))) for row in rows)
+            return drive(chains, self.model, journal=counted, group=self.options.group)
         group = None if self.is_server else self.options.group
         place, load = self._place
-        return spread(rows, make, place=place, load=load, identity=self._told, group=group, journal=journal)
+        return spread(
+            rows,
+            make,
+            place=place,
+            load=load,
+            identity=self._told,
+            group=group,
+            journal=counted,
+            ended=counted.note,
+        )
+
+    @cached_property
+    def under_way(self) -> Callable[[], int] | None:
+        """How many questions a server has, where that can be known."""
+        if self._place is not None:
+            return lambda: 0  # the workers know
+        model = self.model
+        return (lambda: model.width.under_way) if isinstance(model, Server) else None
 
     @cached_property
     def _told(self) -> dict[str, Any]:
@@ -85,6 +102,11 @@ class Helper:
         spec = self.named.spec(self.options)
         is_here = self.cluster is not None and Path(spec.name).is_dir()
         return replace(spec, name=str(Path(spec.name).resolve())) if is_here else spec
+
+    @property
+    def price(self) -> Price | None:
+        """What it costs, where the recipe says so."""
+        return price_of(self.named.name, self.options.price)
 
 
 @dataclass(frozen=True)
@@ -166,16 +188,20 @@ class Table:
             training = partial(launch, training, launcher=self.launcher)
         return train(self.run, name, settings, training, progress=self.progress, budget=self.budget)
 
+    def weights(self, model: str | Path) -> str:
+        """What a model that is trained on is known by."""
+        return weights(model)
+
 
 def ask(
     run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress, budget: Budget = UNBOUNDED
 ) -> list[Any]:
     """Do a stage that asks, and return its rows. Rows that were dropped before it go no further than the first."""
     rows = [row for row in asking.rows if asking.first or row["drop_reason"] is None]
-    total = sum(map(asking.questions, rows))
+    most = {row["id"]: asking.questions(row) for row in rows}
     identity = _identity_on_file(run.path / name)
     if identity is None:
-        progress(name, 0, total)
+        progress(Event(name, "begins", total=sum(most.values()), rows=len(rows)))
         identity = helper.identity
     config = with_form(asking.config, identity["form"])
     form: FormName = getattr(config, "form", "chat")
@@ -188,12 +214,20 @@ def ask(
     }
     stage = run.stage(name, settings)
     if stage.complete:
-        progress(name, 0, 0)
+        progress(Event(name, "on file"))
         return stage.read()
-    journal = _Counted(stage.journal, lambda done: progress(name, done, total), lambda: budget.unless_spent(run))
-    answered = helper.drive(rows, partial(asking.chain, config=config), journal=journal)
+    counted = Counted(
+        name,
+        stage.journal,
+        most=most,
+        price=helper.price,
+        progress=progress,
+        unless_spent=lambda: budget.unless_spent(run),
+        under_way=helper.under_way,
+    )
+    answered = helper.drive(rows, partial(asking.chain, config=config), counted=counted)
     seal(stage, asking, rows=rows, ended=asking.finish([answered.pop(row["id"]) for row in rows]))
-    progress(name, total, total)
+    progress(counted.event("ends"))
     return stage.read()
 
 
@@ -220,16 +254,20 @@ def train(
     """Do a stage that trains, and return the folder of its model. `training` takes `out` and `progress`."""
     stage = run.stage(name, settings)
     if stage.complete:
-        progress(name, 0, 0)
+        progress(Event(name, "on file"))
         return stage.folder / "model"
-    progress(name, 0, 1)
+    told = Event(name, "begins", "steps")
+    progress(told)
 
-    def report(done: int, total: int) -> None:
+    def report(done: int, total: int, measures: Mapping[str, float]) -> None:
+        nonlocal told
         stage.tick()
-        progress(name, done, total)
+        told = Event(name, "goes on", "steps", done=done, total=total, measures=measures)
+        progress(told)
         budget.unless_spent(run)
 
     stage.finish(training(out=stage.folder, progress=report))
+    progress(replace(told, state="ends"))
     return stage.folder / "model"
 
 
@@ -258,33 +296,6 @@ def told_of(constitution: Constitution, principles: Sequence[Principle]) -> dict
     """What of a constitution affects a stage that uses these principles."""
     told = constitution.model_dump(mode="json", include={"hard_constraints", "exemplars"})
     return {**told, "principles": [principle.model_dump(mode="json") for principle in principles]}
-
-
-class _Counted:
-    """A journal that says how many questions are answered, and stops where no more may be."""
-
-    def __init__(self, journal: Journal, report: Callable[[int], None], unless_spent: Callable[[], None]):
-        self.journal = journal
-        self.report = report
-        self.unless_spent = unless_spent
-        self.done = 0
-
-    def recall(self, row: str, turn: int, request: Request) -> Reply | None:
-        reply = self.journal.recall(row, turn, request)
-        self._count(reply is not None)
-        if reply is None:
-            self.unless_spent()
-        return reply
-
-    def keep(self, batch: Sequence[Answered]) -> None:
-        self.journal.keep(batch)
-        self._count(len(batch))
-        self.unless_spent()
-
-    def _count(self, more: int) -> None:
-        self.done += more
-        if more:
-            self.report(self.done)
 
 
 def _identity_on_file(folder: Path) -> Any:

@@ -201,7 +201,7 @@ def _train_ensemble(
 
 
 def _part(progress: training.Progress, number: int, *, of: int) -> training.Progress:
-    return lambda done, total: progress(number * total + done, of * total)
+    return lambda done, total, measures: progress(number * total + done, of * total, measures)
 
 
 def _train(job: _Job, *, out: Path, config: PreferenceModelConfig, progress: training.Progress) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """TRL's trainers, changed where the paper needs it. Imports torch and TRL: import this module inside functions only."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,16 +8,20 @@ from transformers import TrainerCallback
 from trl import RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
+from solon.stages.training import Progress
+
 
 class ReportProgress(TrainerCallback):  # type: ignore[misc]
-    """Tell the caller how many steps are done."""
+    """Tell the caller how many steps are done, and how the one before went: a step is logged after it is told of."""
 
-    def __init__(self, progress: Callable[[int, int], None]):
+    def __init__(self, progress: Progress):
         self.progress = progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report."""
-        self.progress(state.global_step, state.max_steps)
+        latest: dict[str, Any] = next((entry for entry in reversed(state.log_history) if "loss" in entry), {})
+        name = "reward" if "reward" in latest else "loss"  # in reinforcement the loss says nothing: it is near 0
+        self.progress(state.global_step, state.max_steps, {name: float(latest[name])} if latest else {})
 
 
 class SoftCollator(DataCollatorForPreference):  # type: ignore[misc]

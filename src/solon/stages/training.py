@@ -22,8 +22,8 @@ from typing import Any
 from solon.errors import UsageError
 from solon.stages import ranks
 
-Progress = Callable[[int, int], None]
-"""Called with (done, total)."""
+Progress = Callable[[int, int, Mapping[str, float]], None]
+"""Called with the steps that are done, all steps, and measures of the latest step of which they are known."""
 
 SUMMARY = "training.json"
 """Lies in the finished model's folder, so that a model and its summary appear in one instant."""
