@@ -7,7 +7,7 @@
 First responses to `--prompts` requests of the sandbox are criticised and revised by the server, and the pairs that come
 of it labelled, there and here, in both orders: printed is how far the labels are apart. Then the same questions are
 asked `--turns` times by Solon, and by a loop that only sends them, `--width` at once, taking turns: printed are the
-questions a second of both, and the ratio of the medians. The loop has all questions from the beginning; Solon asks
+questions a second of both, and the median of their ratios. The loop has all questions from the beginning; Solon asks
 those of a row one after another, and four rows at first.
 """
 
@@ -82,16 +82,16 @@ def compare(name, chains, model, *, turns: int, url: str, width: int):
     model.client = overheard = Overheard(model.client)
     rows, _ = asked(chains, model)
     sent = [(path, body) for path, body in overheard.sent if path != "/tokenize"]
-    ours, bare = [], []
-    for _ in range(turns):
-        ours.append(asked(chains, model)[1])
-        bare.append(replayed(sent, url=url, width=width))
-    rates = [sorted(len(sent) / seconds for seconds in each) for each in (ours, bare)]
+    ways = [lambda: asked(chains, model)[1], lambda: replayed(sent, url=url, width=width)]
+    found: list[list[float]] = [[], []]  # seconds
+    for turn in range(turns):
+        for way in (0, 1) if turn % 2 else (1, 0):
+            found[way].append(ways[way]())
+    rates = [sorted(len(sent) / seconds for seconds in each) for each in found]
     told = [f"{median(each):.1f} ({each[0]:.1f} to {each[-1]:.1f})" for each in rates]
-    ratio = median(bare) / median(ours)
-    print(
-        f"{name}: {len(sent)} questions, a second: Solon {told[0]}, the loop {told[1]}; ratio {ratio:.2f}", flush=True
-    )
+    ratios = sorted(loop / solon for solon, loop in zip(*found, strict=True))
+    print(f"{name}: {len(sent)} questions, a second: Solon {told[0]}, the loop {told[1]}")
+    print(f"{name}: ratio in a turn {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
     return rows
 
 
