@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from solon.cli.running import Order, default_out, wanted
-from solon.recipe import STAGES
+from solon.recipe import STAGES, Cluster
 
 FEW = ["--set", "num_prompts=6", "--set", "num_helpful_prompts=2", "--set", "num_eval_prompts=20"]
 
@@ -131,3 +131,18 @@ def test_a_run_has_a_folder_of_its_own_for_what_was_ordered(tmp_path):
     mine.mkdir()
     (mine / "recipe.yaml").write_text("constitution: kind.yaml\nprompts: sandbox\nhelpful_model: sandbox\n")
     assert folder(recipe=str(mine / "recipe.yaml")) == "runs/mine-kind-0"
+
+
+def test_workers_are_those_of_a_cluster(solon):
+    done = solon("run", "demo", "--workers", "2")
+    assert done.exit_code == 2
+    assert "name it with --ray" in done.stderr
+
+
+def test_how_to_type_it_again_says_where_it_runs():
+    order = Order("demo", until="label", cluster=Cluster("auto", 4, 0.5, 128), launcher="accelerate launch")
+    assert order.command == (
+        "solon run demo --until label --ray auto --workers 4 --gpus-per-worker 0.5 --worker-rows 128 "
+        "--launcher 'accelerate launch'"
+    )
+    assert Order("demo", cluster=Cluster("auto")).command == "solon run demo --ray auto"

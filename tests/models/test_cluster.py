@@ -1,12 +1,13 @@
 """Where workers run is settled before anything is asked; this file needs no Ray."""
 
 import sys
+import time
 
 import pytest
 
 from solon.errors import UsageError
 from solon.models import cluster
-from solon.models.cluster import Cluster, Place, placed, shared
+from solon.models.cluster import Cluster, Place, placed, shared, watched
 
 
 def test_without_ray_it_is_said_how_to_install_it(monkeypatch):
@@ -28,6 +29,23 @@ def test_a_worker_fits_into_one_node_or_not_at_all(cpus, gpus, room, monkeypatch
     there = [{"CPU": 8.0, "GPU": 4.0}, {"CPU": 7.0}, {"memory": 5.0}]
     monkeypatch.setattr(cluster, "_nodes", lambda: there)
     assert cluster._room(cpus, gpus) == room
+
+
+def test_lost_nodes_are_told_and_what_ray_says_is_no_result(monkeypatch, capsys):
+    told: list[str] = []
+    rooms = iter([9, 4, 2, 2])
+    monkeypatch.setattr(cluster, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(cluster, "_room", lambda cpus, gpus: next(rooms, 0))
+    with watched(Place(Cluster(warn=told.append), 1, 0.0, 9), 4):
+        print("a node died")
+        until = time.monotonic() + 10
+        while len(told) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+    print("a result")
+    assert told[0] == "nodes of the cluster were lost; there is room for 2 of 4 workers"
+    assert told[1].startswith("nodes of the cluster were lost; there is room for 0 of 4 workers: add nodes")
+    assert len(told) == 2
+    assert capsys.readouterr() == ("a result\n", "a node died\n")
 
 
 def test_workers_share_what_a_server_is_asked_at_once():

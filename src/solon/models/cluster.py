@@ -16,7 +16,7 @@ from typing import Any
 from solon.errors import UsageError
 
 ROWS = 32
-BEGIN_SECONDS = 60.0
+BEGIN_SECONDS = 120.0
 """In which a worker's process must begin: it takes some, and may have to wait for a stage before to let go."""
 WATCH_SECONDS = 10.0
 REACH_SECONDS = 10.0

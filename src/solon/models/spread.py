@@ -22,7 +22,8 @@ why Ray asks for a token by default.
 import logging
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -96,16 +97,17 @@ def spread(
         return found
     halted: Exception | None = None
     gate = _gate()
-    for returned in _returned(units, _Job(load, make, dict(identity), gate), place):
-        for batch in returned.batches:
-            try:
-                journal.keep(batch)
-            except Stopped as stopped:
-                halted = stopped
-        note(returned.ended)
-        halted = halted or returned.error
-        if halted:
-            gate.close.remote()
+    with closing(_returned(units, _Job(load, make, dict(identity), gate), place)) as stream:
+        for returned in stream:
+            for batch in returned.batches:
+                try:
+                    journal.keep(batch)
+                except Stopped as stopped:
+                    halted = halted or stopped
+            note(returned.ended)
+            halted = halted or returned.error
+            if halted:
+                gate.close.remote()
     if halted:
         raise halted
     return found
@@ -181,8 +183,9 @@ class _Worker:
                     "models.batch_size, or give a worker more"
                 )
             if self.model is None:
-                self.model = self.job.load()
-                _unless_the_same(self.job.identity, _told(self.model))
+                model = self.job.load()
+                _unless_the_same(self.job.identity, _told(model))
+                self.model = model
             chains = ((row["id"], self.job.make(row)) for row in unit.rows)
             held = _Held(unit.replies, returned)
             returned.ended = drive(chains, self.model, journal=held, group=len(unit.rows))
@@ -250,7 +253,7 @@ def _replayed(
     return ended, replies
 
 
-def _returned(units: Sequence[_Unit], job: _Job, place: Place) -> Iterator[_Returned]:
+def _returned(units: Sequence[_Unit], job: _Job, place: Place) -> Generator[_Returned, None, None]:
     """Yield what workers return, as it comes."""
     import ray.data
 
