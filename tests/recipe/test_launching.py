@@ -34,7 +34,7 @@ def unbroken(tmp_path_factory):
     out = tmp_path_factory.mktemp("unbroken") / "run"
     out.mkdir()
     steps = []
-    summary = launch(TRAINING, launcher=LAUNCHER, out=out, progress=lambda done, total: steps.append((done, total)))
+    summary = launch(TRAINING, launcher=LAUNCHER, out=out, progress=lambda done, total, measures: steps.append((done, total)))
     return out, summary, steps
 
 
@@ -88,7 +88,7 @@ def test_all_processes_end_with_the_one_that_began_them_and_the_training_goes_on
     ):
         TRAINING(out=tmp_path, progress=quietly)
     steps = []
-    launch(TRAINING, launcher=LAUNCHER, out=tmp_path, progress=lambda done, total: steps.append(done))
+    launch(TRAINING, launcher=LAUNCHER, out=tmp_path, progress=lambda done, total, measures: steps.append(done))
     assert steps == [5, 6, 7, 8]
     assert weights(tmp_path) == weights(unbroken[0])
 
@@ -155,7 +155,7 @@ def test_a_stop_ends_the_launcher_at_once(tmp_path):
 
     began = time.monotonic()
     with pytest.raises(Stopped, match="1 of 2"):
-        launch(TRAINING, launcher="sh -c 'echo 1 2 > $2/progress; exec sleep 60'", out=tmp_path, progress=stop)
+        launch(TRAINING, launcher="sh -c 'echo [1,2,{}] > $2/progress; exec sleep 60'", out=tmp_path, progress=stop)
     assert time.monotonic() - began < 30
     assert not still_there(tmp_path)
 
