@@ -25,7 +25,7 @@ from solon.stages.rl import RLConfig, reinforce
 TRAINED = {"02-finetune": "finetune", "05-preference_model": "preference_model", "06-rl": "rl"}
 
 
-def quietly(done, total):
+def quietly(done, total, measures):
     return None
 
 
@@ -34,7 +34,9 @@ def unbroken(tmp_path_factory):
     out = tmp_path_factory.mktemp("unbroken") / "run"
     out.mkdir()
     steps = []
-    summary = launch(TRAINING, launcher=LAUNCHER, out=out, progress=lambda done, total, measures: steps.append((done, total)))
+    summary = launch(
+        TRAINING, launcher=LAUNCHER, out=out, progress=lambda done, total, measures: steps.append((done, total))
+    )
     return out, summary, steps
 
 
@@ -150,7 +152,7 @@ def test_a_launcher_that_is_not_there_or_fails_is_told_with_what_it_said(tmp_pat
 
 
 def test_a_stop_ends_the_launcher_at_once(tmp_path):
-    def stop(done: int, total: int) -> None:
+    def stop(done: int, total: int, measures: object) -> None:
         raise Stopped(f"{done} of {total}")
 
     began = time.monotonic()
