@@ -50,14 +50,14 @@ class StageByStage(Transformers):
             do_sample=True,
             top_k=0,
             max_new_tokens=SAMPLING.max_tokens,
-            eos_token_id=sorted(self._ends),
+            eos_token_id=sorted(self.language.ends),
             pad_token_id=tokenizer.pad_token_id,
         )
         written = self.model.generate(**asked, generation_config=config)[:, asked["input_ids"].shape[1] :].tolist()
         return [self._reply(ids) for ids in written]
 
     def _reply(self, ids: list[int]) -> Completion:
-        end = next((at for at, token in enumerate(ids) if token in self._ends), None)
+        end = next((at for at, token in enumerate(ids) if token in self.language.ends), None)
         whole = ids if end is None else ids[: end + 1]
         text = self.tokenizer.decode(whole, skip_special_tokens=True)
         return Completion(text, "length" if end is None else "stop", tokens=len(whole))
