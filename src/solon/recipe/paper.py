@@ -161,7 +161,7 @@ def in_order(table: Table) -> Iterator[str]:
 
 def _supervised(
     table: Table, base_model: str, judge: Judge | None
-) -> Generator[str, None, tuple[list[Revision], Path]]:
+) -> Generator[str, None, tuple[Sequence[Revision], Path]]:
     """Section 3: the helpful model criticises and revises its answers, the base model learns the revisions: SL-CAI."""
     recipe, constitution = table.recipe, table.constitution
     steps = recipe.critique.num_revisions * (1 + recipe.critique.critique)
