@@ -4,7 +4,7 @@
         stage = run.stage("01-critique", settings)
         if not stage.complete:
             rows = in_rounds(chains, model, journal=stage.journal)
-            stage.seal([rows[id] for id in ids], row_type=Revision)
+            stage.seal([rows[id] for id in ids], row_type=Revision)  # or `sealing` and `end`, of more than memory holds
         revisions = stage.read()
 
 What it promises, whenever the process is killed:

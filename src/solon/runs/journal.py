@@ -25,12 +25,11 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from solon.chains import Choice, Completion, Failure, Reply, Request
+from solon.chains import Choice, Completion, Failure, Generate, Reply, Request
 from solon.errors import UsageError
 from solon.models.drivers import Answered
 from solon.runs.files import Reached, canonical, explained, sync_folder, unwatched
@@ -217,7 +216,9 @@ def digest_of(request: Request) -> str:
 
 
 def _packed(value: Request | Reply) -> dict[str, Any]:
-    return {"type": type(value).__name__, **asdict(value)}
+    """As `asdict` has it, which would copy every turn of a conversation: that took half of the time of a row."""
+    packed = {"type": type(value).__name__, **vars(value)}
+    return {**packed, "sampling": vars(value.sampling)} if isinstance(value, Generate) else packed
 
 
 def _unpacked(packed: dict[str, Any]) -> Reply:
