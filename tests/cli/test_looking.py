@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from solon.constitution.load import load
+from solon.recipe import model_name
 
 FEW = ["--set", "num_prompts=6", "--set", "num_helpful_prompts=2", "--set", "num_eval_prompts=20"]
 
@@ -39,7 +40,8 @@ def test_check_reads_everything_and_writes_nothing(solon, models):
     assert json.loads(solon("check", "demo", "--json").stdout)["constitution"] == "sandbox"
 
 
-def test_check_says_what_each_stage_would_take(solon, models):
+def test_check_says_what_each_stage_would_take(solon, models, monkeypatch):
+    monkeypatch.setattr("solon.recipe.work.model_name", model_name)
     done = solon("check", "demo")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["│", "02-finetune", "│", "2,500", "│", "158", "steps", "│", "│", "│"] in lines

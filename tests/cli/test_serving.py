@@ -165,7 +165,7 @@ def test_lint_counts_by_a_server_that_counts_and_says_so_of_one_that_does_not(so
     assert fits.exit_code == 0, fits.output
     assert "cannot be known" not in fits.output
     assert "more than half of the 4,096 that the model takes" in over.stdout
-    with Scripted(Behaviour()) as server:
+    with Scripted(Behaviour(tokenizes=False)) as server:
         unknown = solon("constitution", "lint", "harmless", "--model", server.name())
     assert unknown.exit_code == 0
     assert f"warning: {server.name()}: how long prompts are for it cannot be known" in unknown.stdout

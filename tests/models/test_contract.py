@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import shutil
 from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from safetensors.torch import load_file, save_file
 from server import Scripted, obedient
 
+from solon import sandbox
 from solon.chains import Choice, Choose, Completion, Failure, Generate, Sampling
 from solon.models.base import Server
 from solon.models.load import load, parse
@@ -40,12 +43,26 @@ def named(request, name, **options):
     yield parse(name), options
 
 
+@contextmanager
+def engine(request, *, scale=1.0):
+    """The sandbox's model computed by vLLM, with its last norm scaled so that another one answers otherwise."""
+    pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'solon[vllm]'")
+    copy = shutil.copytree(sandbox.model_path(), request.getfixturevalue("tmp_path_factory").mktemp("engine") / "model")
+    weights = load_file(copy / "model.safetensors")
+    save_file({**weights, "model.norm.weight": weights["model.norm.weight"] * scale}, copy / "model.safetensors")
+    with pytest.MonkeyPatch.context() as patch:  # what it asks for on a CPU
+        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+        patch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0")
+        yield parse(f"vllm:{copy}"), {"dtype": "float32", "engine": {"enforce_eager": True}}
+
+
 BACKENDS = {
     "transformers, chat": partial(folder, kind="chat", batch_size=3),
     "transformers, base": partial(folder, kind="base", batch_size=3),
     "transformers, adapter": partial(adapted, batch_size=3),
     "openai, chat": server,
     "openai, base": partial(server, chat=False),
+    "vllm": engine,
     "fake": partial(named, name="fake:one"),
     "own": partial(named, name="own_models:Talker", options={"name": "one"}),
     "own server": partial(named, name="own_models:Remote"),
@@ -57,6 +74,7 @@ OTHER = {
     "transformers, adapter": BACKENDS["transformers, chat"],
     "openai, chat": BACKENDS["openai, base"],
     "openai, base": BACKENDS["openai, chat"],
+    "vllm": partial(engine, scale=0.5),
     "fake": partial(named, name="fake:two"),
     "own": partial(named, name="own_models:Talker", options={"name": "two"}),
     "own server": partial(named, name="own_models:Remote", options={"name": "another"}),

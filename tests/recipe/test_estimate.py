@@ -116,7 +116,7 @@ def test_the_sandboxs_model_takes_what_was_said(tmp_path, monkeypatch):
     answer, read = Transformers.answer, {}
 
     def counted(self, requests):
-        encoded = [self._encode_request(each) for each in requests]
+        encoded = [self.language.prompt(each) for each in requests]
         read[now[-1]] = read.get(now[-1], 0) + sum(map(len, encoded))
         return answer(self, requests)
 

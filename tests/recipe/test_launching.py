@@ -25,7 +25,7 @@ from solon.stages.rl import RLConfig, reinforce
 TRAINED = {"02-finetune": "finetune", "05-preference_model": "preference_model", "06-rl": "rl"}
 
 
-def quietly(done, total):
+def quietly(done, total, measures):
     return None
 
 
@@ -34,7 +34,9 @@ def unbroken(tmp_path_factory):
     out = tmp_path_factory.mktemp("unbroken") / "run"
     out.mkdir()
     steps = []
-    summary = launch(TRAINING, launcher=LAUNCHER, out=out, progress=lambda done, total: steps.append((done, total)))
+    summary = launch(
+        TRAINING, launcher=LAUNCHER, out=out, progress=lambda done, total, measures: steps.append((done, total))
+    )
     return out, summary, steps
 
 
@@ -88,7 +90,7 @@ def test_all_processes_end_with_the_one_that_began_them_and_the_training_goes_on
     ):
         TRAINING(out=tmp_path, progress=quietly)
     steps = []
-    launch(TRAINING, launcher=LAUNCHER, out=tmp_path, progress=lambda done, total: steps.append(done))
+    launch(TRAINING, launcher=LAUNCHER, out=tmp_path, progress=lambda done, total, measures: steps.append(done))
     assert steps == [5, 6, 7, 8]
     assert weights(tmp_path) == weights(unbroken[0])
 
@@ -150,12 +152,12 @@ def test_a_launcher_that_is_not_there_or_fails_is_told_with_what_it_said(tmp_pat
 
 
 def test_a_stop_ends_the_launcher_at_once(tmp_path):
-    def stop(done: int, total: int) -> None:
+    def stop(done: int, total: int, measures: object) -> None:
         raise Stopped(f"{done} of {total}")
 
     began = time.monotonic()
     with pytest.raises(Stopped, match="1 of 2"):
-        launch(TRAINING, launcher="sh -c 'echo 1 2 > $2/progress; exec sleep 60'", out=tmp_path, progress=stop)
+        launch(TRAINING, launcher="sh -c 'echo [1,2,{}] > $2/progress; exec sleep 60'", out=tmp_path, progress=stop)
     assert time.monotonic() - began < 30
     assert not still_there(tmp_path)
 

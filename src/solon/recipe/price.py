@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-Dollars = Annotated[float, Field(ge=0)]
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
