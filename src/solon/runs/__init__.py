@@ -4,8 +4,10 @@
         stage = run.stage("01-critique", settings)
         if not stage.complete:
             rows = in_rounds(chains, model, journal=stage.journal)
-            stage.seal([rows[id] for id in ids], row_type=Revision)  # or `sealing` and `end`, of more than memory holds
+            stage.seal([rows[id] for id in ids], row_type=Revision)
         revisions = stage.read()
+
+Rows that do not all fit into memory are taken by `stage.sealing` as they end, which `stage.end` seals.
 
 What it promises, whenever the process is killed:
 1. No reply that is on file is asked for again, and a batch is computed again as a whole or not at all.

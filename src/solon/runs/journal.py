@@ -37,11 +37,12 @@ from solon.runs.files import Reached, canonical, explained, sync_folder, unwatch
 SYNC_LINES = 64
 SYNC_SECONDS = 1.0
 
-_OFFSET = 6
-_NONE = b"\xff" * _OFFSET
-
 LINES_HELD = 64
 """In memory, of those that were read last: rows that were asked together are recalled together."""
+
+_OFFSET = 6
+"""Bytes of a number."""
+_NONE = b"\xff" * _OFFSET
 
 _Line = dict[tuple[str, int], tuple[str, Reply]]
 """By row and turn: the digest of the question, and its reply."""
@@ -64,7 +65,7 @@ class JournalFile:
         self._reached = reached
         self._kept = kept
         self._lines: dict[str, bytes] = {}
-        """Of each row the line of every turn, as the offset of its first byte: _OFFSET bytes, or _NONE."""
+        """Of each row, turn after turn, at which byte its line begins: a number of _OFFSET bytes, or _NONE."""
         self._line = lru_cache(LINES_HELD)(self._read)
         with explained(path):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -216,7 +217,7 @@ def digest_of(request: Request) -> str:
 
 
 def _packed(value: Request | Reply) -> dict[str, Any]:
-    """As `asdict` has it, which would copy every turn of a conversation: that took half of the time of a row."""
+    """The fields, as `asdict` gives them, which copies every turn of a conversation: a quarter of the time of a row."""
     packed = {"type": type(value).__name__, **vars(value)}
     return {**packed, "sampling": vars(value.sampling)} if isinstance(value, Generate) else packed
 
