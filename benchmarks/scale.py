@@ -1,8 +1,9 @@
 """What a row costs, of few and of many: memory and time of a stage that asks, its journal and its tables included.
 
 Every row is a prompt that is answered, criticised and revised once (three questions) by a model that answers at once
-(`solon.models.fake`), in a run folder and by the path that every stage takes, `recipe.work.ask`; then the same command
-again, with the tables taken away, which makes them anew from the journal. Each number of rows has a process of its own.
+(`solon.models.fake`), in a run folder and by the path that every stage takes, `recipe.work.ask`, and read once; then
+the same command again, with the tables taken away, which makes them anew from the journal. Each number of rows has a
+process of its own.
 
     python benchmarks/scale.py 10000 100000
 """
@@ -15,13 +16,15 @@ import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from solon.chains import Completion, Generate, Reply, Request
 from solon.constitution import load as constitutions
 from solon.models.fake import Fake
-from solon.recipe.schema import ModelOptions
+from solon.recipe.named_model import ModelOptions, named
 from solon.recipe.work import Asking, Helper, ask
 from solon.records import Prompt, Revision, user
 from solon.runs import open_run
@@ -37,24 +40,27 @@ def reply(request: Request) -> Reply:
     return Completion(f"{request.seed} {ANSWER}", tokens=150, prompt_tokens=300)
 
 
-def prompts(many: int) -> list[Prompt]:
-    """Of 200 characters."""
-    return [
-        {
-            "id": f"p{n}",
-            "prompt": [user(f"Question {n}: {'what to do? ' * 16}")],
-            "drop_reason": None,
-            "kind": "red-team",
-        }
-        for n in range(many)
-    ]
+class Prompts(Sequence[Prompt]):
+    """So many, of 200 characters, each made when it is asked for, so that they take no memory of their own."""
+
+    def __init__(self, many: int):
+        self.many = many
+
+    def __len__(self) -> int:
+        return self.many
+
+    def __getitem__(self, n: Any) -> Any:
+        if n >= self.many:
+            raise IndexError(n)
+        text = f"Question {n}: {'what to do? ' * 16}"
+        return {"id": f"p{n}", "prompt": [user(text)], "drop_reason": None, "kind": "red-team"}
 
 
-def once(out: Path, rows: list[Prompt]) -> float:
+def once(out: Path, rows: Sequence[Prompt]) -> float:
     """Do the stage, and return its seconds."""
     model = Fake(reply, batch_size=64)
     model.asked = deque(maxlen=0)  # it would remember every question
-    helper = Helper("fake", ModelOptions())
+    helper = Helper(named("fake"), ModelOptions())
     helper.model = model
     asking = Asking(
         rows=rows,
@@ -66,7 +72,8 @@ def once(out: Path, rows: list[Prompt]) -> float:
     )
     began = time.monotonic()
     with open_run(out, files={}) as run:
-        assert len(ask(run, "01-critique", asking, helper=helper, progress=lambda *told: None)) == len(rows)
+        made = ask(run, "01-critique", asking, helper=helper, progress=lambda *told: None)
+        assert sum(1 for row in made) == len(rows)
     return time.monotonic() - began
 
 
@@ -77,13 +84,11 @@ def peak() -> float:
 
 def child(many: int, out: Path) -> None:
     began = peak()
-    rows = prompts(many)
-    with_rows = peak()
     again = (out / "01-critique" / "journal.jsonl").exists()
     (out / "01-critique" / "summary.json").unlink(missing_ok=True)
-    seconds = once(out, rows)
+    seconds = once(out, Prompts(many))
     cpu = time.process_time()
-    print(json.dumps({"again": again, "began": began, "rows": with_rows, "peak": peak(), "s": seconds, "cpu": cpu}))
+    print(json.dumps({"again": again, "began": began, "peak": peak(), "s": seconds, "cpu": cpu}))
 
 
 def main() -> None:
@@ -102,7 +107,7 @@ def main() -> None:
                 done = json.loads(subprocess.run(me, stdout=subprocess.PIPE, text=True, check=True).stdout)
                 what = "from the journal" if done["again"] else "asked"
                 cpu, wall = (f"{1000 * done[key] / many:.2f}" for key in ("cpu", "s"))
-                print(f"| {many} | {what} | {done['peak']:.0f} | {done['rows']:.0f} | {cpu} | {wall} |", flush=True)
+                print(f"| {many} | {what} | {done['peak']:.0f} | {done['began']:.0f} | {cpu} | {wall} |", flush=True)
 
 
 if __name__ == "__main__":

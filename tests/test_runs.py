@@ -190,7 +190,7 @@ def test_sealed_rows_are_counted_by_what_became_of_them(tmp_path):
     with open_run(tmp_path / "run", files=FILES) as run:
         stage = run.stage("01-critique", SETTINGS)
         assert stage.complete
-        assert stage.read() == rows == read_rows(stage.folder)
+        assert list(stage.read()) == rows == read_rows(stage.folder)
         assert stage.summary == read_summary(stage.folder)
         assert stage.summary["files"].keys() == {"00000.parquet"}
         counts = {name: value for name, value in stage.summary.items() if name != "files"}
@@ -227,7 +227,7 @@ def test_several_rows_may_be_made_of_one_row_of_the_input(tmp_path):
         with pytest.raises(ValueError, match="not in the order of the input"):
             stage.seal(made, row_type=Made, ids=["p2", "p1"], of="of")
         stage.seal(made, row_type=Made, ids=["p1", "p2"], of="of")
-        assert stage.read() == made
+        assert list(stage.read()) == made
 
 
 def test_a_sealed_stage_holds_no_replies_in_memory_and_still_counts_their_tokens(tmp_path):

@@ -1,7 +1,7 @@
 """Both drivers give the same rows, and neither asks what is on file."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -173,10 +173,19 @@ def test_a_batch_of_which_a_part_is_on_file_is_asked_as_a_whole_and_what_is_on_f
 
 
 @pytest.mark.parametrize("drive", [in_rounds, alone])
-def test_rows_are_counted_as_they_end(drive):
-    counted: list[int] = []
-    drive(talks(), Fake(reply), journal=Memory(), done=counted.append)
-    assert sum(counted) == 10
+def test_rows_are_handed_over_as_they_end_and_then_not_held(drive):
+    taken: dict[str, Any] = {}
+    begun: list[int] = []
+
+    def chains() -> Iterator[tuple[str, Chain[list[Any]]]]:
+        for name, chain in talks(9):
+            begun.append(len(taken))
+            yield name, chain
+
+    size = {"group": 3} if drive is in_rounds else {"width": 3}
+    assert drive(chains(), Fake(reply), journal=Memory(), ended=taken.__setitem__, **size) == {}
+    assert taken == drive(talks(9), Fake(reply), journal=Memory())
+    assert all(number - ended <= 3 for number, ended in enumerate(begun))
 
 
 @pytest.mark.parametrize("drive", [in_rounds, alone])

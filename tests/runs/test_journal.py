@@ -80,6 +80,27 @@ def test_a_character_that_a_stream_split_comes_back_joined_and_is_the_same_quest
     assert digest_of(question("\ud83d\ude00")) == digest_of(question("\U0001f600"))
 
 
+def test_of_a_row_that_is_forgotten_nothing_is_recalled_and_of_others_all(tmp_path):
+    a_journal_of(tmp_path / "j", lines=3)
+    journal = JournalFile(tmp_path / "j")
+    journal.keep([told("p1", Completion("later"), turn=2)])
+    assert journal.recall("p1", 1, question("p1, 1")) is None
+    assert journal.recall("p1", 2, question("p1, 2")) == Completion("later")
+    journal.forget("p1")
+    assert journal.recall("p1", 0, question("p1, 0")) is None
+    assert journal.recall("p2", 0, question("p2, 0")) == Completion("text 2", tokens=10)
+    assert journal.rows == {"p0", "q0", "q1", "p2", "q2"}
+    assert JournalFile(tmp_path / "j").rows == {"p1", *journal.rows}
+
+
+def test_a_line_that_is_changed_while_the_run_goes_on_is_no_reply(tmp_path):
+    whole = a_journal_of(tmp_path / "j", lines=2)
+    journal = JournalFile(tmp_path / "j")
+    (tmp_path / "j").write_bytes(whole.replace(b"text 1", b"test 1"))
+    with pytest.raises(UsageError, match=r"was changed, at byte \d+, while the run went on"):
+        journal.recall("p1", 0, question("p1, 0"))
+
+
 def test_a_batch_is_one_line(tmp_path):
     lines = a_journal_of(tmp_path / "j", lines=3).decode().splitlines()
     assert [[it["row"] for it in json.loads(line)["replies"]] for line in lines] == [
@@ -113,6 +134,17 @@ def test_another_question_than_the_one_on_file_names_the_row_and_the_turn(tmp_pa
 )
 def test_questions_that_differ_have_digests_that_differ(other):
     assert digest_of(other) != digest_of(Generate([user("a")]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "digest"),
+    [
+        (Generate([user("a")], Sampling(stop=("b",)), seed=1, prefill="("), "5b6460a2e745945f"),
+        (Choose("text", ("A", "B"), "("), "5a1cf34a35b3fa84"),
+    ],
+)
+def test_a_digest_is_what_it_was_in_the_journals_there_are(asked, digest):
+    assert digest_of(asked) == digest
 
 
 def test_no_question_is_answered_twice(tmp_path):

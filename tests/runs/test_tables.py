@@ -1,5 +1,6 @@
 """Rows come back from Parquet as they went in, and what is no row of the type does not go in."""
 
+from pathlib import Path
 from typing import Any, Literal, NotRequired, Optional
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from typing_extensions import TypedDict
 from solon.errors import UsageError
 from solon.records import Comparison, Pair, Prompt, Response, Revision
 from solon.runs import tables
-from solon.runs.tables import decoded, encoded, read_tables, schema_of, write_tables
+from solon.runs.tables import Pages, Rows, decoded, encoded, schema_of
 
 
 class Inner(TypedDict):
@@ -77,6 +78,13 @@ BARE: Everything = {
     "inners": [],
     "maybe_inner": None,
 }
+
+
+def write_tables(folder: Path, rows: list[Any], row_type: Any) -> dict[str, str]:
+    pages = Pages(folder, row_type)
+    for row in rows:
+        pages.add(row)
+    return pages.end()
 
 
 def there_and_back(rows: list[Any], row_type: Any) -> list[dict[str, Any]]:
@@ -180,7 +188,38 @@ def test_the_same_rows_give_the_same_bytes_in_files_of_limited_length(tmp_path, 
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["00000.parquet", "00001.parquet", "00002.parquet"]
     assert write_tables(tmp_path, rows, Everything) == digests
     assert [(tmp_path / name).read_bytes() for name in digests] == first
-    assert read_tables(tmp_path, digests) == rows
+    assert list(Rows(tmp_path, digests)) == rows
+
+
+def test_files_that_are_full_are_written_at_once_and_have_no_name_before_all_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROWS_PER_FILE", 4)
+    pages = Pages(tmp_path, Everything)
+    for i in range(10):
+        pages.add({**FULL, "id": f"p{i}"})
+        assert len(list(tmp_path.iterdir())) == (i + 1) // 4
+    assert {path.suffix for path in tmp_path.iterdir()} == {".partial"}
+    assert pages.end().keys() == {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("many", [0, 1, 4, 8, 10])
+def test_rows_are_a_sequence_though_a_file_at_a_time_is_read(tmp_path, monkeypatch, many):
+    monkeypatch.setattr(tables, "ROWS_PER_FILE", 4)
+    rows = [{**FULL, "id": f"p{i}"} for i in range(many)]
+    found = Rows(tmp_path, write_tables(tmp_path, rows, Everything))
+    assert (len(found), list(found), list(found)) == (many, rows, rows)
+    assert [found[i] for i in range(many)] == rows == [*reversed(found)][::-1]
+    assert [found[i - many] for i in range(many)] == rows
+    assert found[1:7:2] == rows[1:7:2]
+    for i in (many, -many - 1):
+        with pytest.raises(IndexError):
+            found[i]
+
+
+def test_a_file_that_is_changed_before_it_is_read_is_named(tmp_path):
+    rows = Rows(tmp_path, write_tables(tmp_path, [FULL, BARE], Everything))
+    (tmp_path / "00000.parquet").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"00000\.parquet is damaged"):
+        list(rows)
 
 
 def test_a_flipped_byte_anywhere_names_the_file_and_the_remedy(tmp_path):
@@ -191,7 +230,7 @@ def test_a_flipped_byte_anywhere_names_the_file_and_the_remedy(tmp_path):
         flipped[position] ^= 1
         (tmp_path / "00000.parquet").write_bytes(flipped)
         with pytest.raises(UsageError, match=r"00000\.parquet is damaged.*restore it .* or delete .*summary\.json"):
-            read_tables(tmp_path, digests)
+            Rows(tmp_path, digests)
 
 
 def test_other_readers_find_a_flipped_byte_by_the_checksum_of_its_page():
@@ -211,4 +250,4 @@ def test_a_missing_file_is_named(tmp_path):
     digests = write_tables(tmp_path, [FULL], Everything)
     (tmp_path / "00000.parquet").unlink()
     with pytest.raises(UsageError, match=r"00000\.parquet is missing"):
-        read_tables(tmp_path, digests)
+        Rows(tmp_path, digests)

@@ -7,7 +7,7 @@ computed again with other members would show in the rows.
 import hashlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -88,7 +88,7 @@ class Together:
         return Choice((probability, 1 - probability), mass=probability)
 
 
-def play(path: Path, log: Path, *, reached: Reached = unwatched) -> list[dict[str, Any]]:
+def play(path: Path, log: Path, *, reached: Reached = unwatched) -> Sequence[dict[str, Any]]:
     """Do the run, or go on with it: what one command does."""
     with (
         patch.object(tables, "ROWS_PER_FILE", 8),
@@ -97,10 +97,18 @@ def play(path: Path, log: Path, *, reached: Reached = unwatched) -> list[dict[st
     ):
         stage = run.stage("01-toy", SETTINGS)
         if not stage.complete:
-            chains = ((prompt["id"], told(prompt)) for prompt in PROMPTS)
-            rows = in_rounds(chains, Together(log), journal=stage.journal, group=8)
-            ids = [prompt["id"] for prompt in PROMPTS]
-            stage.seal([rows[id] for id in ids], row_type=Told, ids=ids)
+            sealing = stage.sealing(row_type=Told)
+
+            def chains() -> Iterator[tuple[str, Chain[Told]]]:
+                for prompt in PROMPTS:
+                    sealing.begin(prompt["id"])
+                    yield prompt["id"], told(prompt)
+
+            def ended(id: str, row: Told) -> None:
+                sealing.take(id, [row])
+
+            in_rounds(chains(), Together(log), journal=stage.journal, group=8, ended=ended)
+            stage.end(sealing)
         return stage.read()
 
 

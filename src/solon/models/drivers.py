@@ -16,6 +16,8 @@ from solon.errors import Stopped, UsageError
 from solon.models.base import Model, Server
 
 T = TypeVar("T")
+Ended = Callable[[str, T], None]
+"""Takes the row that a chain ended with, by the id of the chain, at once; many rows do not fit into memory."""
 _Turn = tuple[str, int]
 """A row, and which of its questions, from 0."""
 _Asking = Generator[tuple[Request, ...], Any, T]
@@ -61,16 +63,26 @@ class Heard:
 
 
 def drive(
-    chains: Iterable[tuple[str, Chain[T]]], model: Model | Server, *, journal: Journal, group: int = 256
+    chains: Iterable[tuple[str, Chain[T]]],
+    model: Model | Server,
+    *,
+    journal: Journal,
+    group: int = 256,
+    ended: Ended[T] | None = None,
 ) -> dict[str, T]:
-    """Drive chains as suits the model; rows by the id of their chain. `group` is that of `in_rounds`."""
+    """Drive chains as suits the model; rows by the id of their chain, if `ended` does not take them as they end.
+
+    `group` is that of `in_rounds`.
+    """
     if not isinstance(model, Server):
-        return in_rounds(chains, model, journal=journal, group=group)
+        return in_rounds(chains, model, journal=journal, group=group, ended=ended)
 
     async def asked() -> dict[str, T]:
         async with model:
             width = model.width
-            return await each_alone(chains, model.answer, journal=journal, width=width.most, turn=width.turn)
+            return await each_alone(
+                chains, model.answer, journal=journal, width=width.most, turn=width.turn, ended=ended
+            )
 
     return asyncio.run(asked())
 
@@ -81,9 +93,9 @@ def in_rounds(
     *,
     journal: Journal,
     group: int = 256,
-    done: Callable[[int], None] = lambda rows: None,
+    ended: Ended[T] | None = None,
 ) -> dict[str, T]:
-    """Drive `group` chains at a time, round after round; rows by the id of their chain. `done` counts rows as they end.
+    """Drive `group` chains at a time, round after round; rows as of `drive`.
 
     What a batch computes depends, in the last bits, on its shape. A group of chains therefore starts together and takes
     in no latecomers, and a batch is kept as a whole, so that the same groups give the same rows, killed or not.
@@ -91,33 +103,27 @@ def in_rounds(
     rows: dict[str, T] = {}
     chains = _told_apart(chains)
     while members := dict(islice(chains, group)):
-        rows |= _one_group(members, model, journal, done)
+        _one_group(members, model, journal, ended or rows.__setitem__)
     return rows
 
 
-def _one_group(
-    chains: dict[str, _Asking[T]], model: Model, journal: Journal, done: Callable[[int], None]
-) -> dict[str, T]:
-    rows: dict[str, T] = {}
+def _one_group(chains: dict[str, _Asking[T]], model: Model, journal: Journal, ended: Ended[T]) -> None:
     turns = dict.fromkeys(chains, 0)
     replies: dict[str, tuple[Reply, ...] | None] = dict.fromkeys(chains)
     while replies:
         asked: dict[str, dict[_Turn, Request]] = {}
-        ended = len(rows)
         for row, heard in replies.items():
             try:
                 questions = chains[row].send(heard)
             except StopIteration as end:
-                rows[row] = end.value
+                ended(row, end.value)
                 continue
             asked[row] = {(row, turn): question for turn, question in enumerate(questions, turns[row])}
             turns[row] += len(questions)
-        done(len(rows) - ended)
         told = _one_round(
             {turn: question for each in asked.values() for turn, question in each.items()}, model, journal
         )
         replies = {row: tuple(told[turn] for turn in each) for row, each in asked.items()}
-    return rows
 
 
 def _one_round(asked: Mapping[_Turn, Request], model: Model, journal: Journal) -> dict[_Turn, Reply]:
@@ -142,9 +148,9 @@ async def each_alone(
     journal: Journal,
     width: int,
     turn: Callable[[int], AbstractAsyncContextManager[None]] = lambda order: nullcontext(),
-    done: Callable[[int], None] = lambda rows: None,
+    ended: Ended[T] | None = None,
 ) -> dict[str, T]:
-    """Drive `width` chains side by side, each to its end before the next begins; rows by the id of their chain.
+    """Drive `width` chains side by side, each to its end before the next begins; rows as of `drive`.
 
     A question is asked within `turn(order)`, which may make it wait; `order` is that in which the chains began. After
     `Stopped` nothing more is asked, and what is under way is still answered.
@@ -153,6 +159,7 @@ async def each_alone(
     prompt tokens were cached, against none when every turn queues anew (`benchmarks/orchestration.py`).
     """
     rows: dict[str, T] = {}
+    take = ended or rows.__setitem__
     begun = enumerate(_told_apart(chains))
     stops: list[Stopped] = []
 
@@ -172,8 +179,7 @@ async def each_alone(
                 try:
                     questions = chain.send(replies)
                 except StopIteration as end:
-                    rows[row] = end.value
-                    done(1)
+                    take(row, end.value)
                     break
                 replies = ()
                 for request in questions:  # one after another, so that the next find what they share in the cache

@@ -32,7 +32,7 @@ from solon.chains import Chain, Reply, Request
 from solon.errors import ModelError, Stopped, UsageError
 from solon.models.base import Model, Server
 from solon.models.cluster import Place, connected, remote, watched
-from solon.models.drivers import Answered, Journal, drive, in_rounds
+from solon.models.drivers import Answered, Ended, Journal, drive, in_rounds
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -65,12 +65,12 @@ def spread(
     identity: Mapping[str, Any],
     group: int | None,
     journal: Journal,
-    ended: Callable[[str, T], None] = lambda row, made: None,
+    ended: Ended[T] | None = None,
 ) -> dict[str, T]:
-    """Drive a chain for each row on the cluster; what they end with, by the ids of the rows.
+    """Drive a chain for each row on the cluster; what they end with, by the ids of the rows, as of `drivers.drive`.
 
     `identity` is what every worker's model must say that it is. `group` is that of `in_rounds` for a model that is
-    loaded, None for a server. `ended` is told of each row that has come to its end.
+    loaded, None for a server.
 
     Raises:
         UsageError: a worker's model is another one, or cannot be loaded.
@@ -78,12 +78,15 @@ def spread(
         Stopped: `journal` says so; what was under way has come back and is on file.
     """
     found: dict[str, T] = {}
+    take = ended or found.__setitem__
+    taken: set[str] = set()
     units: list[_Unit] = []
 
     def note(rows: Mapping[str, T]) -> None:
-        for row in rows.keys() - found.keys():
-            ended(row, rows[row])
-        found.update(rows)
+        for row, made in rows.items():
+            if row not in taken:
+                taken.add(row)
+                take(row, made)
 
     rows = iter(rows)
     while members := list(islice(rows, group or place.cluster.rows)):

@@ -75,7 +75,7 @@ def unless_comparable(recipe: Recipe) -> None:
         raise UsageError("label.num_reasonings needs label.chain_of_thought: true; set it, or leave num_reasonings out")
 
 
-def pair_up(table: Table, revisions: Sequence[Revision], *, sl_cai: Path) -> list[Pair]:
+def pair_up(table: Table, revisions: Sequence[Revision], *, sl_cai: Path) -> Sequence[Pair]:
     """Do 03-pairs, and return its rows."""
     config = table.recipe.pairs
     rows: list[Any] = [row for row in table.inputs.prompts if row["drop_reason"] is None]
@@ -108,7 +108,7 @@ def pair_up(table: Table, revisions: Sequence[Revision], *, sl_cai: Path) -> lis
         for number, name in enumerate(names, 1)
     ]
 
-    def together(found: Sequence[list[Response]]) -> list[Pair]:
+    def together(found: Sequence[Sequence[Response]]) -> list[Pair]:
         responses = {same[0]["id"]: same for same in zip(*found, strict=True)}
         return asking.finish(
             [
@@ -123,14 +123,13 @@ def pair_up(table: Table, revisions: Sequence[Revision], *, sl_cai: Path) -> lis
     return _of_several(table, "03-pairs", asking, parts=parts, models=models, together=together)
 
 
-def label_pairs(table: Table, pairs: Sequence[Pair]) -> list[Comparison]:
+def label_pairs(table: Table, pairs: Sequence[Pair]) -> Sequence[Comparison]:
     """Do 04-label, and return its rows."""
     recipe, config = table.recipe, table.recipe.label
     judges = judges_of(recipe, table.constitution)
-    to_label = [pair for pair in pairs if pair["drop_reason"] is None]
     kept = ensemble.best_and_worst if config.keep == "best-worst" else list
     asking = Asking(
-        rows=to_label,
+        rows=pairs,
         chain=partial(label_by, judges=judges),
         config=config,
         questions=lambda pair: num_questions(judges.of[pair["kind"]], config),
@@ -148,9 +147,12 @@ def label_pairs(table: Table, pairs: Sequence[Pair]) -> list[Comparison]:
     models = recipe.feedback_model or (recipe.helpful_model,)
     names = list(map(str, models))
     if len(models) == 1:
-        return table.ask("04-label", replace(asking, finish=kept), model=models[0])
+        asking = replace(asking, finish=kept, at_once=config.keep == "best-worst")
+        return table.ask("04-label", asking, model=models[0])
+    to_label = [pair for pair in pairs if pair["drop_reason"] is None]
+    asking = replace(asking, rows=to_label)
 
-    def together(found: Sequence[list[Comparison]]) -> list[Comparison]:
+    def together(found: Sequence[Sequence[Comparison]]) -> list[Comparison]:
         return kept(pooled(to_label, dict(zip(names, found, strict=True)), config=config))
 
     parts = dict.fromkeys(folders(names), asking)
@@ -170,7 +172,7 @@ def _of_several(
     parts: Mapping[str, Asking],
     models: Sequence[NamedModel],
     together: Callable[[list[Any]], list[Any]],
-) -> list[Any]:
+) -> Sequence[Any]:
     """Do a stage in parts, each by a model of its own, and put them together."""
     settings = {**asking.settings, "config": asdict(asking.config), "parts": list(parts), "input": digest(asking.rows)}
     stage = table.run.stage(name, settings)

@@ -151,7 +151,9 @@ def in_order(table: Table) -> Iterator[str]:
     revisions, sl_cai = yield from _supervised(table, base_model, judge)
     pairs = pair_up(table, revisions, sl_cai=sl_cai)
     yield "03-pairs"
-    comparisons = [*label_pairs(table, pairs), *table.inputs.human_comparisons]
+    comparisons: Sequence[Comparison] = label_pairs(table, pairs)
+    if table.inputs.human_comparisons:
+        comparisons = [*comparisons, *table.inputs.human_comparisons]
     yield "04-label"
     rl_cai = yield from _reinforced(table, comparisons, sl_cai, base_model, judge)
     if table.inputs.eval_prompts:
@@ -161,7 +163,7 @@ def in_order(table: Table) -> Iterator[str]:
 
 def _supervised(
     table: Table, base_model: str, judge: Judge | None
-) -> Generator[str, None, tuple[list[Revision], Path]]:
+) -> Generator[str, None, tuple[Sequence[Revision], Path]]:
     """Section 3: the helpful model criticises and revises its answers, the base model learns the revisions: SL-CAI."""
     recipe, constitution = table.recipe, table.constitution
     steps = recipe.critique.num_revisions * (1 + recipe.critique.critique)
@@ -188,7 +190,7 @@ def _supervised(
 
 
 def _reinforced(
-    table: Table, comparisons: list[Comparison], sl_cai: Path, base_model: str, judge: Judge | None
+    table: Table, comparisons: Sequence[Comparison], sl_cai: Path, base_model: str, judge: Judge | None
 ) -> Generator[str, None, Path]:
     """Section 4: the labels make a preference model, which reinforces SL-CAI: RL-CAI."""
     recipe = table.recipe
@@ -224,7 +226,7 @@ def _evaluate(table: Table, models: dict[str, NamedModel]) -> None:
     judge = judge_of(recipe.eval_prompts)
     settings = {"config": asdict(recipe.evaluate), "input": digest(prompts), "judge": judge is not None}
     stage = table.run.stage("07-evaluate", settings)
-    answers: list[Response] = []
+    answers: list[Sequence[Response]] = []
     for model, who in models.items():
         asking = Asking(
             rows=prompts,
@@ -235,13 +237,15 @@ def _evaluate(table: Table, models: dict[str, NamedModel]) -> None:
             settings={"judge": judge is not None},
             finish=partial(judge_rows, judge=judge) if judge else list,
         )
-        answers += table.ask(f"07-evaluate/{model}", asking, model=who)
+        answers.append(table.ask(f"07-evaluate/{model}", asking, model=who))
     if not stage.complete:
         if judge:
-            write_whole(stage.folder / "metrics.json", pretty(metrics(answers)))
-        reasons = [answer["drop_reason"] for answer in answers]
-        dropped = Counter(reason for reason in reasons if reason is not None)
-        stage.finish({"rows": len(answers), "ok": reasons.count(None), "dropped": dict(dropped)})
+            write_whole(
+                stage.folder / "metrics.json", pretty(metrics([answer for of_model in answers for answer in of_model]))
+            )
+        dropped = Counter(answer["drop_reason"] for of_model in answers for answer in of_model)
+        rows, ok = dropped.total(), dropped.pop(None, 0)
+        stage.finish({"rows": rows, "ok": ok, "dropped": dict(dropped)})
 
 
 def _critique_summary(

@@ -54,7 +54,8 @@ def unheard(event: Event) -> None:
 class Counted:
     """A journal that counts what passes, says how far its stage is, and stops where no more may be asked.
 
-    `under_way` says how many questions a server has; without it all that are asked and not answered count.
+    `total` is the most questions that all `rows` ask. `under_way` says how many a server has; without it all that are
+    asked and not answered count.
     """
 
     def __init__(
@@ -62,7 +63,8 @@ class Counted:
         stage: str,
         journal: Journal,
         *,
-        most: Mapping[str, int],
+        rows: int,
+        total: int,
         price: Price | None = None,
         progress: Progress = unheard,
         unless_spent: Callable[[], None] = lambda: None,
@@ -70,18 +72,19 @@ class Counted:
     ):
         self.stage = stage
         self.journal = journal
-        self.most = most
-        """By the id of each row, the most questions that it asks."""
+        self.rows = rows
         self.price = price
         self.progress = progress
         self.unless_spent = unless_spent
         self.under_way = under_way
-        self._total = sum(most.values())
+        self._total = total
         self._done = self._recalled = self._open = 0
         self._tokens = self._prompt_tokens = 0
         self._ended = self._dropped = 0
+        self._most: dict[str, int] = {}
+        """Questions of each row that has begun and not ended."""
         self._answered = Counter[str]()
-        """Of the questions of each row that has not ended."""
+        """Of these."""
         self._row: Any = None
 
     def recall(self, row: str, turn: int, request: Request) -> Reply | None:
@@ -115,6 +118,10 @@ class Counted:
             self._tell()
         self.unless_spent()
 
+    def begin(self, row: str, most: int) -> None:
+        """A row begins, which asks so many questions at most."""
+        self._most[row] = most
+
     def to_its_end(self, row: str, chain: Chain[Any]) -> Chain[Any]:
         """The chain of a row, whose end is noted."""
         ended = yield from chain
@@ -125,7 +132,7 @@ class Counted:
         """What a row ended with, all of whose replies passed here."""
         made = ended if isinstance(ended, list) else [ended]
         is_dropped = all(each["drop_reason"] is not None for each in made)
-        self._total -= self.most[row] - self._answered.pop(row, 0)
+        self._total -= self._most.pop(row) - self._answered.pop(row, 0)
         self._ended += 1
         self._dropped += is_dropped
         if not is_dropped:
@@ -142,7 +149,7 @@ class Counted:
             done=self._done,
             total=self._total,
             recalled=self._recalled,
-            rows=len(self.most),
+            rows=self.rows,
             ended=self._ended,
             dropped=self._dropped,
             in_flight=self._open if self.under_way is None else self.under_way(),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from solon.errors import Stopped
 from solon.models import load as models
 from solon.models.base import Model, ModelSpec, Server
 from solon.models.cluster import Cluster, Place, placed, shared
-from solon.models.drivers import drive
+from solon.models.drivers import Ended, drive
 from solon.models.openai import CONCURRENCY
 from solon.models.spread import Load, identity, spread
 from solon.prompts import FormName
@@ -52,14 +52,22 @@ class Helper:
         known = {key: value for key, value in self._told.items() if key != "name" or not folder.is_dir()}
         return known if self.is_server else {**known, "group": self.options.group}
 
-    def drive(self, rows: Sequence[Row], make: Callable[[Row], Chain[Any]], *, counted: Counted) -> dict[str, Any]:
-        """Drive the chain that `make` makes of each row; what they end with, by the ids of the rows."""
+    def drive(
+        self, rows: Iterable[Row], make: Callable[[Row], Chain[Any]], *, counted: Counted, ended: Ended[Any]
+    ) -> None:
+        """Drive the chain that `make` makes of each row; `ended` takes what each ends with, by the id of its row."""
         if self._place is None:
             chains = ((row["id"], counted.to_its_end(row["id"], make(row))) for row in rows)
-            return drive(chains, self.model, journal=counted, group=self.options.group)
+            drive(chains, self.model, journal=counted, group=self.options.group, ended=ended)
+            return
         group = None if self.is_server else self.options.group
         place, load = self._place
-        return spread(
+
+        def noted(row: str, made: Any) -> None:
+            counted.note(row, made)
+            ended(row, made)
+
+        spread(
             rows,
             make,
             place=place,
@@ -67,7 +75,7 @@ class Helper:
             identity=self._told,
             group=group,
             journal=counted,
-            ended=counted.note,
+            ended=noted,
         )
 
     @cached_property
@@ -155,9 +163,11 @@ class Asking:
     first: bool = False
     """Whether rows that were dropped as they were read are counted here."""
     finish: Callable[[list[Any]], list[Any]] = list
-    """What is done to what the chains end with; the rows that are sealed."""
-    summary: Callable[[list[Any]], Mapping[str, Any]] = lambda rows: {}
-    """What to say of the rows beside their counts."""
+    """Makes the rows that are sealed of what the chains end with: called with that of one row after another."""
+    at_once: bool = False
+    """Whether `finish` is called with all of it, for which all is held in memory."""
+    summary: Callable[[Sequence[Any]], Mapping[str, Any]] = lambda rows: {}
+    """What to say of the rows beside their counts. They are read as they are needed."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,7 @@ class Table:
     launcher: str | None = None
     """What starts the processes that train; None trains in this one."""
 
-    def ask(self, name: str, asking: Asking, *, model: NamedModel) -> list[Any]:
+    def ask(self, name: str, asking: Asking, *, model: NamedModel) -> Sequence[Any]:
         """Do a stage that asks `model`, by the name of its folder, and return its rows."""
         helper = self.servers.get(model) or Helper(model, self.recipe.models, self.cluster)
         return ask(self.run, name, asking, helper=helper, progress=self.progress, budget=self.budget)
@@ -195,13 +205,15 @@ class Table:
 
 def ask(
     run: Run, name: str, asking: Asking, *, helper: Helper, progress: Progress, budget: Budget = UNBOUNDED
-) -> list[Any]:
-    """Do a stage that asks, and return its rows. Rows that were dropped before it go no further than the first."""
-    rows = [row for row in asking.rows if asking.first or row["drop_reason"] is None]
-    most = {row["id"]: asking.questions(row) for row in rows}
+) -> Sequence[Any]:
+    """Do a stage that asks, and return its rows, which are read as they are needed, a file at a time.
+
+    Rows that were dropped before it go no further than the first.
+    """
+    most = [asking.questions(row) for row in _taken(asking)]
     identity = _identity_on_file(run.path / name)
     if identity is None:
-        progress(Event(name, "begins", total=sum(most.values()), rows=len(rows)))
+        progress(Event(name, "begins", total=sum(most), rows=len(most)))
         identity = helper.identity
     config = with_form(asking.config, identity["form"])
     form: FormName = getattr(config, "form", "chat")
@@ -210,7 +222,7 @@ def ask(
         "config": asdict(config),
         "prompts": prompts.digest(form),
         "model": identity,
-        "input": digest(rows),
+        "input": digest(_taken(asking)),
     }
     stage = run.stage(name, settings)
     if stage.complete:
@@ -219,20 +231,36 @@ def ask(
     counted = Counted(
         name,
         stage.journal,
-        most=most,
+        rows=len(most),
+        total=sum(most),
         price=helper.price,
         progress=progress,
         unless_spent=lambda: budget.unless_spent(run),
         under_way=helper.under_way,
     )
-    answered = helper.drive(rows, partial(asking.chain, config=config), counted=counted)
-    seal(stage, asking, rows=rows, ended=asking.finish([answered.pop(row["id"]) for row in rows]))
+    make = partial(asking.chain, config=config)
+    sealing = stage.sealing(row_type=asking.row_type, of=asking.of)
+
+    def begun() -> Iterator[Row]:
+        for row, questions in zip(_taken(asking), most, strict=True):
+            counted.begin(row["id"], questions)
+            sealing.begin(row["id"])
+            yield row
+
+    if asking.at_once:
+        ended: dict[str, Any] = {}
+        helper.drive(begun(), make, counted=counted, ended=ended.__setitem__)
+        rows = list(_taken(asking))
+        seal(stage, asking, rows=rows, ended=asking.finish([ended.pop(row["id"]) for row in rows]))
+    else:
+        helper.drive(begun(), make, counted=counted, ended=lambda row, made: sealing.take(row, asking.finish([made])))
+        stage.end(sealing, asking.summary)
     progress(counted.event("ends"))
     return stage.read()
 
 
 def seal(stage: Stage, asking: Asking, *, rows: Sequence[Row], ended: list[Any]) -> None:
-    """End a stage with what was made of `rows`."""
+    """End a stage with what was made of `rows`, all at once."""
     ids = [row["id"] for row in rows]
     stage.seal(ended, row_type=asking.row_type, summary=asking.summary(ended), ids=ids, of=asking.of)
 
@@ -296,6 +324,11 @@ def told_of(constitution: Constitution, principles: Sequence[Principle]) -> dict
     """What of a constitution affects a stage that uses these principles."""
     told = constitution.model_dump(mode="json", include={"hard_constraints", "exemplars"})
     return {**told, "principles": [principle.model_dump(mode="json") for principle in principles]}
+
+
+def _taken(asking: Asking) -> Iterator[Row]:
+    """Of the rows of a stage those that it takes."""
+    return (row for row in asking.rows if asking.first or row["drop_reason"] is None)
 
 
 def _identity_on_file(folder: Path) -> Any:

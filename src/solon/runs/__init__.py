@@ -7,6 +7,8 @@
             stage.seal([rows[id] for id in ids], row_type=Revision)
         revisions = stage.read()
 
+Rows that do not all fit into memory are taken by `stage.sealing` as they end, which `stage.end` seals.
+
 What it promises, whenever the process is killed:
 1. No reply that is on file is asked for again, and a batch is computed again as a whole or not at all.
 2. A table that exists is whole. With a model that answers the same way twice, it is the table of an unbroken run, byte

@@ -25,11 +25,11 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from solon.chains import Choice, Completion, Failure, Reply, Request
+from solon.chains import Choice, Completion, Failure, Generate, Reply, Request
 from solon.errors import UsageError
 from solon.models.drivers import Answered
 from solon.runs.files import Reached, canonical, explained, sync_folder, unwatched
@@ -37,12 +37,19 @@ from solon.runs.files import Reached, canonical, explained, sync_folder, unwatch
 SYNC_LINES = 64
 SYNC_SECONDS = 1.0
 
-_OnFile = dict[tuple[str, int], tuple[str, Reply]]
+LINES_HELD = 64
+"""In memory, of those that were read last: rows that were asked together are recalled together."""
+
+_OFFSET = 6
+"""Bytes of a number."""
+_NONE = b"\xff" * _OFFSET
+
+_Line = dict[tuple[str, int], tuple[str, Reply]]
 """By row and turn: the digest of the question, and its reply."""
 
 
 class JournalFile:
-    """A journal in a file, as the drivers need it. All replies on file are held in memory as well, until `forget`.
+    """A journal in a file, as the drivers need it. In memory it holds where the replies of a row are, until `forget`.
 
     Raises:
         UsageError: a line that is not the last one is damaged. The last one may be torn, and is then dropped.
@@ -57,9 +64,11 @@ class JournalFile:
         """Tokens that servers say they read for them."""
         self._reached = reached
         self._kept = kept
-        self._replies: _OnFile = {}
+        self._lines: dict[str, bytes] = {}
+        """Of each row, turn after turn, at which byte its line begins: a number of _OFFSET bytes, or _NONE."""
+        self._line = lru_cache(LINES_HELD)(self._read)
         with explained(path):
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             self._size = self._load()
             os.ftruncate(self._file, self._size)  # a torn last line goes
@@ -73,8 +82,8 @@ class JournalFile:
 
     @property
     def rows(self) -> set[str]:
-        """Of which rows replies are on file."""
-        return {row for row, _ in self._replies}
+        """Of which rows replies are on file, those that were forgotten aside."""
+        return set(self._lines)
 
     def recall(self, row: str, turn: int, request: Request) -> Reply | None:
         """Return the reply on file, if any.
@@ -82,9 +91,10 @@ class JournalFile:
         Raises:
             UsageError: another question is on file there.
         """
-        if (row, turn) not in self._replies:
+        start = self._start(row, turn)
+        if start is None:
             return None
-        digest, reply = self._replies[row, turn]
+        digest, reply = self._line(start)[row, turn]
         if digest != digest_of(request):
             raise UsageError(
                 f"{self.path}: row {row!r} asks another question at turn {turn} than the one that is answered on file."
@@ -103,13 +113,14 @@ class JournalFile:
             {"row": it.row, "turn": it.turn, "digest": digest_of(it.request), "reply": _packed(it.reply)}
             for it in batch
         ]
-        news = self._news(replies)
+        self._unless_answered(replies)
         line = _line(replies)
+        start = self._size
         self._reached("journal.before-write")
         with explained(self.path):
             self._append(line)
         self._reached("journal.after-write")
-        self._remember(news)
+        self._remember(replies, start)
         if self._unsynced >= SYNC_LINES or time.monotonic() - self._synced_at >= SYNC_SECONDS:
             self.sync()
         self._kept()
@@ -122,9 +133,9 @@ class JournalFile:
         self._synced_at = time.monotonic()
         self._reached("journal.after-fsync")
 
-    def forget(self) -> None:
-        """Hold the replies on file in memory no longer: none will be recalled."""
-        self._replies.clear()
+    def forget(self, row: str) -> None:
+        """Hold nothing of a row in memory any longer: it has ended, and no reply of it will be recalled."""
+        self._lines.pop(row, None)
 
     def close(self) -> None:
         """Sync, and keep no more."""
@@ -144,16 +155,20 @@ class JournalFile:
         self._unsynced += 1
 
     def _load(self) -> int:
-        """Remember the replies on file; return the size of the file without a torn last line."""
+        """Note where the replies on file are; return the size of the file without a torn last line."""
         size = 0
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    self._remember(self._news(_replies(line)))
+                    replies = _replies(line)
+                    self._unless_answered(replies)
+                    for it in replies:
+                        _unpacked(it["reply"])
                 except (ValueError, KeyError, TypeError) as error:
                     if file.read(1):
                         raise UsageError(self._damage(number)) from error
                     break
+                self._remember(replies, size)
                 size += len(line)
         return size
 
@@ -164,19 +179,36 @@ class JournalFile:
             f" and have the rest asked again:\n  head -n {number - 1} {path} > {path}.kept && mv {path}.kept {path}"
         )
 
-    def _news(self, replies: list[dict[str, Any]]) -> _OnFile:
-        news = {(it["row"], it["turn"]): (it["digest"], _unpacked(it["reply"])) for it in replies}
-        for row, turn in news.keys() & self._replies.keys():
-            raise ValueError(f"row {row!r} is answered on file at turn {turn} already")
+    def _read(self, start: int) -> _Line:
+        """The replies of the line that begins at a byte, which was whole when the file was opened or it was written."""
+        with open(self._file, "rb", closefd=False) as file:
+            file.seek(start)
+            line = file.readline()
+        try:
+            return {(it["row"], it["turn"]): (it["digest"], _unpacked(it["reply"])) for it in _replies(line)}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{self.path} was changed, at byte {start}, while the run went on: restore it") from error
+
+    def _start(self, row: str, turn: int) -> int | None:
+        """Where the line of a reply begins, if it is on file."""
+        found = self._lines.get(row, b"")[turn * _OFFSET : (turn + 1) * _OFFSET]
+        return None if found in (b"", _NONE) else int.from_bytes(found)
+
+    def _unless_answered(self, replies: list[dict[str, Any]]) -> None:
+        news = {(it["row"], it["turn"]) for it in replies}
+        for row, turn in news:
+            if self._start(row, turn) is not None:
+                raise ValueError(f"row {row!r} is answered on file at turn {turn} already")
         if len(news) < len(replies):
             raise ValueError("a question is answered twice in one batch")
-        return news
 
-    def _remember(self, news: _OnFile) -> None:
-        self._replies |= news
-        replies = [reply for _, reply in news.values()]
-        self.tokens += sum(reply.tokens for reply in replies if isinstance(reply, Completion))
-        self.prompt_tokens += sum(reply.prompt_tokens for reply in replies if isinstance(reply, Completion | Choice))
+    def _remember(self, replies: list[dict[str, Any]], start: int) -> None:
+        for it in replies:
+            lines, turn = self._lines.get(it["row"], b""), it["turn"]
+            before = lines[: turn * _OFFSET].ljust(turn * _OFFSET, b"\xff")
+            self._lines[it["row"]] = before + start.to_bytes(_OFFSET) + lines[(turn + 1) * _OFFSET :]
+            self.tokens += it["reply"].get("tokens", 0)
+            self.prompt_tokens += it["reply"].get("prompt_tokens", 0)
 
 
 def digest_of(request: Request) -> str:
@@ -185,7 +217,9 @@ def digest_of(request: Request) -> str:
 
 
 def _packed(value: Request | Reply) -> dict[str, Any]:
-    return {"type": type(value).__name__, **asdict(value)}
+    """The fields, as `asdict` gives them, which copies every turn of a conversation: a quarter of the time of a row."""
+    packed = {"type": type(value).__name__, **vars(value)}
+    return {**packed, "sampling": vars(value.sampling)} if isinstance(value, Generate) else packed
 
 
 def _unpacked(packed: dict[str, Any]) -> Reply:

@@ -2,18 +2,21 @@
 
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from solon.errors import UsageError
-from solon.runs import tables
 from solon.runs.files import Reached, canonical, explained, pretty, read_json, unwatched, write_whole
 from solon.runs.journal import JournalFile
+from solon.runs.sealing import Sealing
+from solon.runs.tables import Pages, Rows
 
 TICK_SECONDS = 10.0
 DIFFERENCES_SHOWN = 8
+_COUNTED = frozenset({"files", "rows", "ok", "dropped"})
+"""What the summary of a stage with rows has."""
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
@@ -22,13 +25,7 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     Raises:
         UsageError: the stage is not complete, or a file is damaged.
     """
-    summary = read_summary(folder)
-    if not {"files", "rows", "ok", "dropped"} <= summary.keys():
-        raise UsageError(f"{folder} holds no rows: its summary.json tells of none")
-    rows = tables.read_tables(folder, summary["files"])
-    if not len(rows) == summary["rows"] == summary["ok"] + sum(summary["dropped"].values()):
-        raise UsageError(f"{folder}: {len(rows)} rows are not those that summary.json counts: restore it from a copy")
-    return rows
+    return list(_read(folder))
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -134,15 +131,40 @@ class Stage:
             ValueError: they do not, or the stage is complete.
             TypeError: a row is not of `row_type`, a TypedDict.
         """
-        counts = _counts(rows)
         self._check_ids(rows, ids, of=of)
-        self._check_ending(summary or {}, reserved={*counts, "files"})
+        self._check_ending(summary or {}, reserved=_COUNTED)
+        sealing = self.sealing(row_type=row_type, of=of)
+        for made_of, made in groupby(rows, key=lambda row: row[of]):
+            sealing.begin(made_of)
+            sealing.take(made_of, list(made))
+        self.end(sealing, lambda rows: summary or {})
+
+    def sealing(self, *, row_type: Any, of: str = "id") -> Sealing:
+        """What takes rows as they end, where there are more than fit into memory; then `end` is to be called with it.
+
+        Raises:
+            ValueError: the stage is complete.
+        """
+        self._check_ending({}, reserved=_COUNTED)
+        return Sealing(Pages(self.folder, row_type, reached=self._reached), of=of, forget=self._forget)
+
+    def end(
+        self, sealing: Sealing, summary: Callable[[Sequence[dict[str, Any]]], Mapping[str, Any]] = lambda rows: {}
+    ) -> None:
+        """End the stage with the rows that `sealing` took, what they count, and `summary` of them.
+
+        Raises:
+            ValueError: a row that was begun, or that the journal knows, has not ended; or the stage is complete.
+            TypeError: a row is not of the type.
+        """
+        self._unless_missing(sealing.waiting | (self._journal.rows if self._journal else set()))
+        self._check_ending({}, reserved=_COUNTED)
         if self._journal:
             self._journal.sync()
-        files = tables.write_tables(self.folder, rows, row_type, reached=self._reached)
-        self._end({**counts, "files": files, **(summary or {})})
-        if self._journal:
-            self._journal.forget()
+        counts = sealing.end()
+        told = summary(Rows(self.folder, counts["files"]))
+        self._check_ending(told, reserved=_COUNTED)
+        self._end({**counts, **told})
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """End a stage that has no rows, e.g. one that trained a model into `folder`.
@@ -153,13 +175,13 @@ class Stage:
         self._check_ending(summary, reserved={"files"})
         self._end(summary)
 
-    def read(self) -> list[dict[str, Any]]:
-        """Read the rows, checked against what was sealed.
+    def read(self) -> Sequence[dict[str, Any]]:
+        """The rows, checked against what was sealed, and read as they are needed.
 
         Raises:
             UsageError: the stage is not complete, or a file is damaged.
         """
-        return read_rows(self.folder)
+        return _read(self.folder)
 
     def tick(self) -> None:
         """Note the time spent so far, at most every TICK_SECONDS: what a kill takes from the count. Cheap."""
@@ -172,6 +194,10 @@ class Stage:
             self._journal.close()
         if self._record["status"] != "complete":
             self._note("stopped")
+
+    def _forget(self, row: str) -> None:
+        if self._journal:
+            self._journal.forget(row)
 
     def _end(self, summary: Mapping[str, Any]) -> None:
         write_whole(self.folder / "summary.json", pretty(dict(summary)), reached=self._reached)
@@ -189,18 +215,17 @@ class Stage:
         self._save()
 
     def _check_ids(self, rows: Sequence[Mapping[str, Any]], ids: Sequence[str] | None, *, of: str) -> None:
-        twice = [row for row, times in Counter(row["id"] for row in rows).items() if times > 1]
-        if twice:
-            raise ValueError(f"{self.folder}: two rows have the id {twice[0]!r}")
         made_of = list(dict.fromkeys(row[of] for row in rows))
         known = self._journal.rows if self._journal else set()
-        missing = sorted((known | set(ids or ())) - set(made_of))
-        if missing:
-            raise ValueError(f"{self.folder}: {len(missing)} rows are missing, the first is {missing[0]!r}")
+        self._unless_missing((known | set(ids or ())) - set(made_of))
         if ids is not None and made_of != list(ids):
             raise ValueError(f"{self.folder}: the rows are not in the order of the input, or are more")
 
-    def _check_ending(self, summary: Mapping[str, Any], *, reserved: set[str]) -> None:
+    def _unless_missing(self, missing: set[str]) -> None:
+        if missing:
+            raise ValueError(f"{self.folder}: {len(missing)} rows are missing, the first is {min(missing)!r}")
+
+    def _check_ending(self, summary: Mapping[str, Any], *, reserved: Set[str]) -> None:
         if self.complete:
             raise ValueError(f"{self.folder} is complete; nothing is overwritten")
         if reserved & summary.keys():
@@ -212,10 +237,14 @@ def tokens_in(record: Mapping[str, Any]) -> int:
     return int(record.get("tokens", 0)) + int(record.get("prompt_tokens", 0))
 
 
-def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    reasons = [row.get("drop_reason") for row in rows]
-    dropped = Counter(reason for reason in reasons if reason is not None)
-    return {"rows": len(rows), "ok": reasons.count(None), "dropped": dict(dropped)}
+def _read(folder: Path) -> Rows:
+    summary = read_summary(folder)
+    if not summary.keys() >= _COUNTED:
+        raise UsageError(f"{folder} holds no rows: its summary.json tells of none")
+    rows = Rows(folder, summary["files"])
+    if not len(rows) == summary["rows"] == summary["ok"] + sum(summary["dropped"].values()):
+        raise UsageError(f"{folder}: {len(rows)} rows are not those that summary.json counts: restore it from a copy")
+    return rows
 
 
 def _differences(old: Any, new: Any) -> str:

@@ -6,10 +6,12 @@ the version of pyarrow. Text that UTF-8 cannot hold (a lone surrogate) is writte
 """
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, overload
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,66 +21,135 @@ from solon.errors import UsageError
 from solon.runs.files import Reached, put_aside, put_in_place, unwatched
 
 ROWS_PER_FILE = 10_000
+ROWS_AT_ONCE = 500
+"""Made into dicts, of a file that is in memory."""
 
 _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 _ABSENT = {"null": "absent"}
 
 
-def write_tables(
-    folder: Path, rows: Sequence[Mapping[str, Any]], row_type: Any, *, reached: Reached = unwatched
-) -> dict[str, str]:
-    """Write rows to `00000.parquet` and so on, none of which has its name before all are written; SHA-256 by name.
+class Pages:
+    """Rows on their way into `00000.parquet` and so on, none of which has its name before all are written.
 
-    Raises:
-        TypeError: a row is not of the type.
+    Until then they lie in the folder as `00000.parquet.partial` and so on.
     """
-    digests = {}
-    for number, data in enumerate(encoded(rows, row_type)):
-        name = f"{number:05}.parquet"
-        put_aside(folder / name, data, reached=reached)
-        digests[name] = hashlib.sha256(data).hexdigest()
-    put_in_place([folder / name for name in digests], reached=reached)
-    return digests
+
+    def __init__(self, folder: Path, row_type: Any, *, reached: Reached = unwatched):
+        self._folder = folder
+        self._row_type = row_type
+        self._reached = reached
+        self._rows: list[Mapping[str, Any]] = []
+        self._digests: dict[str, str] = {}
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Put a row behind those before it.
+
+        Raises:
+            TypeError: one that was added is not of the type.
+        """
+        self._rows.append(row)
+        if len(self._rows) == ROWS_PER_FILE:
+            self._write()
+
+    def end(self) -> dict[str, str]:
+        """Give the files their names, and return their SHA-256 by name. There is at least one.
+
+        Raises:
+            TypeError: as `add` does.
+        """
+        if self._rows or not self._digests:
+            self._write()
+        put_in_place([self._folder / name for name in self._digests], reached=self._reached)
+        return self._digests
+
+    def _write(self) -> None:
+        name = f"{len(self._digests):05}.parquet"
+        data = _file(self._rows, self._row_type)
+        self._rows = []
+        put_aside(self._folder / name, data, reached=self._reached)
+        self._digests[name] = hashlib.sha256(data).hexdigest()
 
 
-def read_tables(folder: Path, digests: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Read the rows of the files named in `digests`, in order.
+class Rows(Sequence[dict[str, Any]]):
+    """The rows of files, in order, of which one file at a time is in memory.
+
+    Each file is compared with its SHA-256 in `digests` at once, and again whenever it is read.
 
     Raises:
         UsageError: a file is not what was written.
     """
-    rows: list[dict[str, Any]] = []
-    for name, digest in sorted(digests.items()):
+
+    def __init__(self, folder: Path, digests: Mapping[str, str]):
+        self._folder = folder
+        self._digests = dict(sorted(digests.items()))
+        counts = [pq.ParquetFile(pa.BufferReader(self._checked(name))).metadata.num_rows for name in self._digests]
+        self._ends: list[int] = list(accumulate(counts))
+        self._page: tuple[str, list[dict[str, Any]]] = ("", [])
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for name in self._digests:
+            yield from _rows(self._checked(name))
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(len(self))[index]]
+        at = range(len(self))[index]
+        number = bisect_right(self._ends, at)
+        name = list(self._digests)[number]
+        if self._page[0] != name:
+            self._page = (name, decoded(self._checked(name)))
+        return self._page[1][at - self._ends[number] + len(self._page[1])]
+
+    def _checked(self, name: str) -> bytes:
+        path = self._folder / name
         try:
-            data = (folder / name).read_bytes()
+            data = path.read_bytes()
         except FileNotFoundError as error:
-            raise UsageError(f"{folder / name} is missing: {_remedy(folder)}") from error
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise UsageError(f"{folder / name} is damaged, its checksum is not the sealed one: {_remedy(folder)}")
-        rows += decoded(data)
-    return rows
+            raise UsageError(f"{path} is missing: {_remedy(self._folder)}") from error
+        if hashlib.sha256(data).hexdigest() != self._digests[name]:
+            raise UsageError(f"{path} is damaged, its checksum is not the sealed one: {_remedy(self._folder)}")
+        return data
 
 
 def encoded(rows: Sequence[Mapping[str, Any]], row_type: Any) -> Iterator[bytes]:
     """Yield Parquet files of at most ROWS_PER_FILE rows, at least one."""
-    schema = schema_of(row_type)
     for start in range(0, max(len(rows), 1), ROWS_PER_FILE):
-        part = [_record(row, row_type, f"row {row.get('id')!r}") for row in rows[start : start + ROWS_PER_FILE]]
-        sink = pa.BufferOutputStream()
-        table = pa.Table.from_pylist(part, schema=schema)
-        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-        yield sink.getvalue().to_pybytes()
+        yield _file(rows[start : start + ROWS_PER_FILE], row_type)
 
 
 def decoded(data: bytes) -> list[dict[str, Any]]:
     """Return the rows of a Parquet file; OSError where the checksum of a page is wrong."""
-    table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
-    return [_without_absent(row, table.schema) for row in table.to_pylist()]
+    return list(_rows(data))
 
 
 def schema_of(row_type: Any) -> pa.Schema:
     """Derive the columns from a TypedDict, in its order."""
     return pa.schema(_fields(row_type))
+
+
+def _file(rows: Sequence[Mapping[str, Any]], row_type: Any) -> bytes:
+    records = [_record(row, row_type, f"row {row.get('id')!r}") for row in rows]
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_pylist(records, schema=schema_of(row_type))
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def _rows(data: bytes) -> Iterator[dict[str, Any]]:
+    table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
+    for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
+        for row in batch.to_pylist():
+            yield _without_absent(row, table.schema)
 
 
 def _fields(row_type: Any) -> list[pa.Field]:

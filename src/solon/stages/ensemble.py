@@ -87,24 +87,29 @@ def doubt(rows: Iterable[Comparison]) -> str | None:
     that knows nothing, or that keeps to a position, do not. How often both orders name the same winner would not tell:
     of two responses that are equally good neither does. Where one order was asked, only the labels are left to tell.
     """
-    told = [row for row in rows if row["probability"] is not None and row["judgements"]]
-    if len(told) < FEWEST:
+    far: list[float] = []
+    both: list[tuple[float, float]] = []
+    for row in rows:
+        if row["probability"] is None or not row["judgements"]:
+            continue
+        far.append(abs(row["probability"] - 0.5))
+        both += [
+            (forward, backward)
+            for it in row["judgements"]
+            if (forward := it["forward"]) is not None and (backward := it["backward"]) is not None
+        ]
+    if len(far) < FEWEST:
         return None
-    both = [
-        (forward, backward)
-        for row in told
-        for it in row["judgements"]
-        if (forward := it["forward"]) is not None and (backward := it["backward"]) is not None
-    ]
     found = measures.correlation([forward for forward, _ in both], [backward for _, backward in both])
     if found is not None and found["low"] <= 0:
         return (
             "what the feedback model prefers in one order of a pair has nothing to do with what it prefers in the "
             "other: their correlation is {value:.2f} ({low:.2f} to {high:.2f}, {n} judgements)"
         ).format(**found)
-    far = fmean(abs((row["probability"] or 0.0) - 0.5) for row in told)
-    if far < SILENT:
-        return f"the {len(told)} labels lie {far:.3f} from one half in the mean: the feedback model prefers nothing"
+    if fmean(far) < SILENT:
+        return (
+            f"the {len(far)} labels lie {fmean(far):.3f} from one half in the mean: the feedback model prefers nothing"
+        )
     return None
 
 
