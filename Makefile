@@ -7,7 +7,7 @@ PIP_ARGS ?=
 BIN      := .venv/bin
 STAMP    := .venv/.set-up
 
-.PHONY: setup demo test check format clean
+.PHONY: setup demo test test-long check format clean
 
 setup: $(STAMP)
 
@@ -22,6 +22,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+test-long: setup
+	$(BIN)/python -m pytest -m long
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -75,6 +75,7 @@ def rows_of(digests, run: Path) -> set[str]:
     return {reply["row"] for reply in replies(run) if reply["digest"] in digests}
 
 
+@pytest.mark.long
 def test_rows_of_a_cluster_are_those_of_a_laptop_and_no_cpu_need_be_free(nodes, laptop, tmp_path):
     play(tmp_path / "run", tmp_path / "asked", Ways(seconds=0.3), workers=4)
     assert table(tmp_path / "run") == table(laptop / "run")
@@ -102,6 +103,7 @@ def test_a_lost_node_costs_the_group_that_each_of_its_workers_had_under_way(node
     assert len(rows_of(twice, run)) <= 2 * GROUP
 
 
+@pytest.mark.long
 def test_a_head_that_is_killed_goes_on_and_asks_nothing_that_is_on_file(nodes, laptop, tmp_path):
     run, log = tmp_path / "run", tmp_path / "asked"
     head = subprocess.Popen([sys.executable, cluster_run.__file__, str(run), str(log), "0.3"])
@@ -116,6 +118,7 @@ def test_a_head_that_is_killed_goes_on_and_asks_nothing_that_is_on_file(nodes, l
     assert known.isdisjoint(Counter(asked(log)) - before)
 
 
+@pytest.mark.long
 def test_a_model_that_fails_stops_the_run_as_it_does_here_and_what_came_back_is_on_file(nodes, laptop, tmp_path):
     run, log = tmp_path / "run", tmp_path / "asked"
     with pytest.raises(ModelError, match=r"^no quota$"):
@@ -126,6 +129,7 @@ def test_a_model_that_fails_stops_the_run_as_it_does_here_and_what_came_back_is_
     assert sorted(asked(log)) == sorted(asked(laptop / "asked"))
 
 
+@pytest.mark.long
 def test_a_stop_begins_nothing_more_and_waits_for_what_is_under_way(nodes, laptop, tmp_path):
     run, log = tmp_path / "run", tmp_path / "asked"
 
@@ -140,11 +144,13 @@ def test_a_stop_begins_nothing_more_and_waits_for_what_is_under_way(nodes, lapto
     assert sorted(asked(log)) == sorted(asked(laptop / "asked"))
 
 
+@pytest.mark.long
 def test_rows_at_which_every_process_ends_are_not_tried_for_ever(nodes, tmp_path):
     with pytest.raises(ModelError, match=r"the 3 rows from 'p3' on were given to 4 workers.*too little memory"):
         play(tmp_path / "run", tmp_path / "asked", Ways(dies="Question 5?"), workers=2)
 
 
+@pytest.mark.long
 def test_a_server_is_asked_no_more_at_once_by_all_workers_than_by_one(nodes, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     with Scripted(Behaviour()) as server:
@@ -155,6 +161,7 @@ def test_a_server_is_asked_no_more_at_once_by_all_workers_than_by_one(nodes, tmp
     assert tables[0] == tables[1]
 
 
+@pytest.mark.long
 def test_a_real_model_gives_the_same_stage_on_a_cluster_byte_for_byte(nodes, tmp_path):
     settings = ["models.threads=1", "models.group=4", "num_prompts=8", "num_helpful_prompts=4"]
     recipe = recipes.apply_settings(recipes.load("demo"), settings)

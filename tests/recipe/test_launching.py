@@ -75,6 +75,7 @@ def test_two_processes_take_the_same_steps_as_one_and_come_to_nearly_the_same_lo
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_all_processes_end_with_the_one_that_began_them_and_the_training_goes_on_to_the_same_weights(
     unbroken, tmp_path
 ):
@@ -96,6 +97,7 @@ def test_all_processes_end_with_the_one_that_began_them_and_the_training_goes_on
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_preference_model_and_reinforcement_by_it_in_two_processes(tmp_path):
     model, prompts = sandbox.model_path(), [[user(f"How do I take bike {i}?")] for i in range(8)]
     comparisons = [
