@@ -78,10 +78,11 @@ def request_of(
 
 
 def tokenize_of(
-    request: Choose, *, model: str, abilities: Abilities, extra: Mapping[str, Any]
+    request: Request, *, model: str, abilities: Abilities, extra: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
     """The path and the body that ask into which tokens a prompt is split."""
-    return TOKENIZE, {"model": model, **_turns(request, abilities)} | dict(extra)
+    asked = {"prompt": _text(request)} if as_text(request, abilities) else _turns(request, abilities)
+    return TOKENIZE, {"model": model, **asked} | dict(extra)
 
 
 def as_text(request: Request, abilities: Abilities) -> bool:

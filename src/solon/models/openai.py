@@ -17,7 +17,7 @@ from solon import prompts
 from solon.chains import Choose, Failure, Generate, Reply, Request, Sampling
 from solon.errors import ModelError, UsageError
 from solon.models.client import KNOCK_SECONDS, Again, Client, GaveUp, Pace
-from solon.models.completions import as_text, read, request_of
+from solon.models.completions import as_text, read, request_of, tokenize_of
 from solon.models.naming import option_ids
 from solon.models.probe import Probed, probe
 from solon.models.width import Width
@@ -27,8 +27,6 @@ from solon.records import user
 CONCURRENCY = 64
 KNOCK = Generate([user("Hello?")], Sampling(max_tokens=16))
 """What a server is asked that could not answer something else, to find out which of the two is the cause."""
-READ = ("model", "prompt", "messages", "add_generation_prompt", "continue_final_message", "chat_template_kwargs")
-"""The fields of a question that decide which tokens its prompt has."""
 TOKENIZED = 32
 """Prompts whose tokens are counted at once."""
 
@@ -131,15 +129,15 @@ class OpenAI:
 
     def count(self, requests: Sequence[Request]) -> list[int] | None:
         """Tokens of each prompt by the server's `/tokenize`, which is vLLM's and beside `/v1`; None without one."""
-        bodies = [{key: value for key, value in self._request(each)[1].items() if key in READ} for each in requests]
+        abilities = self.probed.abilities
+        asked = [tokenize_of(each, model=self.model, abilities=abilities, extra=self.extra) for each in requests]
 
         async def ask() -> list[int] | None:
-            root = Client(self.client.url.removesuffix("/v1"), width=Width(TOKENIZED), key_env=self.client.key_env)
-            async with root as client:
+            async with self.client as client:
                 counts: list[int] = []
-                while len(counts) < len(bodies):
-                    some = bodies[len(counts) :][: TOKENIZED if counts else 1]  # at first one, to see if it is there
-                    for found in await asyncio.gather(*(client.once("/tokenize", each, _counted) for each in some)):
+                while len(counts) < len(asked):
+                    some = asked[len(counts) :][: TOKENIZED if counts else 1]  # at first one, to see if it is there
+                    for found in await asyncio.gather(*(client.once(*each, _counted) for each in some)):
                         if found is None:
                             return None
                         counts.append(found)

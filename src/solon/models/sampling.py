@@ -50,15 +50,8 @@ def sample(
     ended = torch.zeros(len(encoded), dtype=torch.bool, device=device)
     live = torch.arange(len(encoded), device=device)  # rows that have not ended; tokens, mask, positions are of these
     for step in range(most):
-        output = model(
-            input_ids=tokens,
-            attention_mask=mask[:, : width + step],
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        drawn = draw(output.logits[:, -1], uniforms[live, step], sampling=sampling)
+        logits = logits_of(model, (tokens, mask[:, : width + step], positions), keep=1, cache=cache)
+        drawn = draw(logits[:, -1], uniforms[live, step], sampling=sampling)
         sampled[live, step] = drawn
         over = torch.isin(drawn, end)
         if stopping is not None:
@@ -87,19 +80,27 @@ def begun(
     of = [trunk_of[number] for number in range(len(encoded))]
     left = [ids[len(found[trunk].tokens) :] for ids, trunk in zip(encoded, of, strict=True)]
     cache = roomy(model, max(len(each.tokens) for each in found) + max(map(len, left)) + room)
-    tokens, before, positions = padded([each.tokens for each in found], device=device)
-    model(
-        input_ids=tokens,
-        attention_mask=before,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
+    inputs = padded([each.tokens for each in found], device=device)
+    logits_of(model, inputs, keep=1, cache=cache)
     cache.reorder_cache(torch.tensor(of, device=device))
     tokens, mask, positions = padded(left, device=device, room=room)
-    before = before[of]
+    before = inputs[1][of]
     return cache, (tokens, torch.cat([before, mask], -1), positions + before.sum(-1, keepdim=True))
+
+
+def logits_of(model: Any, inputs: tuple[Tensor, Tensor, Tensor], *, keep: int, cache: Any = None) -> Tensor:
+    """Logits (B, keep, V) of the last tokens of `inputs`: token ids, mask, positions. `cache` takes in what is new."""
+    tokens, mask, positions = inputs
+    output = model(
+        input_ids=tokens,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=cache is not None,
+        logits_to_keep=keep,
+    )
+    logits: Tensor = output.logits
+    return logits
 
 
 def remaining(over: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from solon.models.sampling import padded
+from solon.models.sampling import logits_of, padded
 from solon.models.trunks import common
 
 SHARED = 0.5
@@ -94,30 +94,16 @@ def last_logits(model: Any, encoded: Sequence[list[int]], *, most: int) -> Tenso
     shared = [row.numbers for row in rows(dict(enumerate(encoded)), most=most)]
     order = [number for row in shared for number in row]
     if len(order) < len(encoded):
-        return _logits(model, padded(encoded, device=model.device), keep=1)[:, -1]
+        return logits_of(model, padded(encoded, device=model.device), keep=1)[:, -1]
     questions = [[encoded[number] for number in row] for row in shared]
     trunks = [_shared(row[0], row[-1]) for row in questions]
     cache = DynamicCache(config=model.config)
     begun = [row[0][:trunk] for row, trunk in zip(questions, trunks, strict=True)]
-    _logits(model, padded(begun, device=model.device), keep=1, cache=cache)
+    logits_of(model, padded(begun, device=model.device), keep=1, cache=cache)
     trees = [_tree([ids[trunk:] for ids in row]) for row, trunk in zip(questions, trunks, strict=True)]
-    logits = _logits(model, _laid_out(trees, trunks, model), keep=max(map(len, questions)), cache=cache)
+    logits = logits_of(model, _laid_out(trees, trunks, model), keep=max(map(len, questions)), cache=cache)
     ends = torch.cat([logits[row, -len(each) :] for row, each in enumerate(questions)])
     return ends[torch.tensor(order).argsort()]
-
-
-def _logits(model: Any, inputs: tuple[Tensor, Tensor, Tensor], *, keep: int, cache: Any = None) -> Tensor:
-    tokens, mask, positions = inputs
-    output = model(
-        input_ids=tokens,
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=cache is not None,
-        logits_to_keep=keep,
-    )
-    logits: Tensor = output.logits
-    return logits
 
 
 @dataclass(frozen=True)
