@@ -23,6 +23,8 @@ OPTIONS = {
     "own": ("options",),
 }
 """By backend."""
+NAMED = ("transformers", "vllm", "fake")
+"""Those that are written before a name, as they stand."""
 INSTEAD = {
     ("openai", "adapter"): "a server has an adapter as a model of its own: give the name that it has there, "
     "openai:URL#my-adapter (vLLM: --enable-lora --lora-modules my-adapter=PATH)",
@@ -53,12 +55,12 @@ def parse(text: str) -> ModelSpec:
         url, model = openai.parts(text.removeprefix("openai:"))
         return ModelSpec("openai", f"{url}#{model}")
     backend, colon, name = text.partition(":")
-    if backend not in ("transformers", "vllm", "fake") and own.is_own(text):
+    if backend not in NAMED and own.is_own(text):
         return ModelSpec("own", text)
     is_drive = len(backend) == 1  # of Windows
     if not colon or is_drive or "/" in backend or "\\" in backend or "." in backend:  # a name or a path, with a colon
         backend, name = "transformers", text
-    if backend not in ("transformers", "vllm", "fake"):
+    if backend not in NAMED:
         raise UsageError(
             f"{text}: there is no backend {backend!r}; leave it out, or write transformers:{name}. A class of your own "
             "is package.module:Class."

@@ -56,6 +56,11 @@ def identity(place: Place, load: Load) -> dict[str, Any]:
     return told
 
 
+def told_by(model: Model | Server) -> dict[str, Any]:
+    """What a model says that it is, and its `form`."""
+    return {**model.identity, "form": model.form}
+
+
 def spread(
     rows: Iterable[Row],
     make: Callable[[Row], Chain[T]],
@@ -187,7 +192,7 @@ class _Worker:
                 )
             if self.model is None:
                 model = self.job.load()
-                _unless_the_same(self.job.identity, _told(model))
+                _unless_the_same(self.job.identity, told_by(model))
                 self.model = model
             chains = ((row["id"], self.job.make(row)) for row in unit.rows)
             held = _Held(unit.replies, returned)
@@ -284,13 +289,9 @@ def _returned(units: Sequence[_Unit], job: _Job, place: Place) -> Generator[_Ret
 
 def _identity(load: Load) -> dict[str, Any] | Exception:
     try:
-        return _told(load())
+        return told_by(load())
     except (UsageError, ModelError) as error:
         return error
-
-
-def _told(model: Model | Server) -> dict[str, Any]:
-    return {**model.identity, "form": model.form}
 
 
 def _unless_the_same(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> None:

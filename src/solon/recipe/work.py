@@ -18,7 +18,7 @@ from solon.models.base import Model, ModelSpec, Server
 from solon.models.cluster import Cluster, Place, placed, shared
 from solon.models.drivers import Ended, drive
 from solon.models.openai import CONCURRENCY
-from solon.models.spread import Load, identity, spread
+from solon.models.spread import Load, identity, spread, told_by
 from solon.prompts import FormName
 from solon.recipe.inputs import Inputs, model_name
 from solon.recipe.launching import launch
@@ -89,7 +89,7 @@ class Helper:
     @cached_property
     def _told(self) -> dict[str, Any]:
         if self._place is None or self.is_server:
-            return {**self.model.identity, "form": self.model.form}
+            return told_by(self.model)
         return identity(*self._place)
 
     @cached_property
